@@ -1,0 +1,112 @@
+"""What each architecture is: one file for each model_type, found by its name.
+
+Every file defines the same words:
+
+    DEFAULTS   what a silent config.json means
+    SYNONYMS   the field's common names of settings → this architecture's own
+    spec(c)    the anatomy, from a config
+    PREFIX     what heads write before the body's tensor names
+    NAMES      our names → the disk's (or `names(c)`, where the config decides)
+    COPIES     tensors that files hold a second time, unread (where they do)
+    ALIASES    older spellings, read only
+    IGNORED    buffers that mean nothing
+    UNUSED     config keys without effect on what a forward pass computes
+    HEADS      class name → what it puts on the body
+    INPUTS     the tokenizer family (or "images")
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Any
+
+from armature import kinds
+from armature.config import Config
+from armature.errors import ConfigError, nearest
+from armature.model.spec import Rotary
+
+# model_type → the file that describes it, where the names differ.
+SYNONYMS = {"deberta-v2": "deberta_v2"}
+
+
+def names() -> list[str]:
+    """Return every known model_type."""
+    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    renamed = {file: model_type for model_type, file in SYNONYMS.items()}
+    return sorted(renamed.get(file, file) for file in files)
+
+
+def find(model_type: str) -> ModuleType:
+    """Return the architecture's module.
+
+    Raises:
+        ConfigError: no architecture has this model_type; the message names the nearest.
+    """
+    if model_type not in names():
+        raise ConfigError(
+            f"no architecture is known for model_type {model_type!r}."
+            f"{nearest(str(model_type), names())}\n"
+            "  → `armature models --architectures` lists those that are"
+        )
+    return importlib.import_module(f"{__name__}.{SYNONYMS.get(model_type, model_type)}")
+
+
+def head_width(c: Config) -> int:
+    """Return how many numbers one attention head has: the config's, or an even share.
+
+    Raises:
+        ConfigError: the width cannot be shared evenly.
+    """
+    explicit = c.get("head_dim")
+    if explicit is not None:
+        return int(explicit)
+    if c.num_attention_heads < 1 or c.hidden_size % c.num_attention_heads:
+        raise ConfigError(
+            f"config.json: the hidden size {c.hidden_size} is not a multiple of "
+            f"{c.num_attention_heads} attention heads\n"
+            "  → compare both with the original's config.json"
+        )
+    return c.hidden_size // c.num_attention_heads
+
+
+def refuse(c: Config, **settings: Any) -> None:
+    """Raise where a config asks for what its architecture does not have here.
+
+    Args:
+        c: the config.
+        **settings: the only value that a setting may have.
+    """
+    for key, value in settings.items():
+        if c.get(key, value) != value:
+            raise ConfigError(
+                f"config.json: `{key}` is {c.get(key)!r}, but for {c.model_type!r} Armature knows "
+                f"only {value!r}: a checkpoint made with another cannot be opened yet"
+            )
+
+
+def rotary(c: Config, default_theta: float = 10000.0) -> Rotary:
+    """Read rotary positions in either spelling: `rope_parameters`, or `rope_theta` and scaling."""
+    stored = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    if not isinstance(stored, dict):
+        raise ConfigError(f"config.json: rope_scaling is {stored!r}, but should be a table")
+    given: dict[str, Any] = {key: value for key, value in stored.items() if value is not None}
+    for key in ("rope_parameters", "rope_scaling", "rope_theta"):
+        c.get(key)  # recorded as read, whichever spelling wins
+    given["rope_type"] = given.get("rope_type") or given.get("type") or "default"
+    given.setdefault("rope_theta", c.get("rope_theta") or default_theta)
+    longest = c.get("max_position_embeddings")
+    given.setdefault("max_position_embeddings", longest)
+    if given["rope_type"] != "dynamic":
+        trained = c.get("original_max_position_embeddings") or longest
+        given.setdefault("original_max_position_embeddings", trained)
+    share = given.get("partial_rotary_factor") or c.get("partial_rotary_factor") or 1.0
+    width = int(head_width(c) * share)
+    fault = kinds.rope(given, width)
+    if fault:
+        raise ConfigError(
+            f"{c.name_or_path}/config.json: rotary positions: {fault}.\n"
+            "  → correct the file, or download it again"
+        )
+    return Rotary(width, given)

@@ -1,0 +1,146 @@
+"""BART (Lewis et al., 2019): post-norm encoder-decoder whose positions begin at row 2."""
+
+from __future__ import annotations
+
+import math
+
+from armature.checkpoint.views import Rows, View
+from armature.config import Config
+from armature.model.spec import (
+    Attention,
+    Block,
+    Dense,
+    Dropout,
+    EncoderDecoder,
+    LayerNorm,
+    Learned,
+    Post,
+    Stack,
+    Tokens,
+    Untied,
+)
+from armature.outputs.tasks import Base, CausalLM, Seq2SeqLM, SequenceClassifier, Spans
+
+DEFAULTS = {
+    "vocab_size": 50265,
+    "max_position_embeddings": 1024,
+    "encoder_layers": 12,
+    "encoder_ffn_dim": 4096,
+    "encoder_attention_heads": 16,
+    "decoder_layers": 12,
+    "decoder_ffn_dim": 4096,
+    "decoder_attention_heads": 16,
+    "activation_function": "gelu",
+    "d_model": 1024,
+    "dropout": 0.1,
+    "attention_dropout": 0.0,
+    "classifier_dropout": 0.0,
+    "init_std": 0.02,
+    "scale_embedding": False,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+    "is_encoder_decoder": True,
+    "decoder_start_token_id": 2,
+    "forced_eos_token_id": 2,
+    "num_labels": 3,
+}
+SYNONYMS = {
+    "hidden_size": "d_model",
+    "num_attention_heads": "encoder_attention_heads",
+    "num_hidden_layers": "encoder_layers",
+    "hidden_act": "activation_function",
+}
+
+
+def spec(c: Config) -> EncoderDecoder:
+    """Return the anatomy."""
+    kind = EncoderDecoder if c.tie_word_embeddings else Untied
+    return kind(
+        _stack(c, c.encoder_layers, c.encoder_attention_heads, c.encoder_ffn_dim),
+        _stack(c, c.decoder_layers, c.decoder_attention_heads, c.decoder_ffn_dim, causal=True),
+    )
+
+
+def _stack(c: Config, depth: int, heads: int, inner: int, *, causal: bool = False) -> Stack:
+    norm, width = LayerNorm(1e-5), c.d_model // heads
+    return Stack(
+        embed=Tokens(
+            c.vocab_size,
+            c.d_model,
+            position=Learned(c.max_position_embeddings + 2, offset=2),
+            norm=norm,
+            scale=math.sqrt(c.d_model) if c.scale_embedding else 1.0,
+        ),
+        block=Block(
+            Post(norm),
+            Attention(heads, width, causal=causal),
+            Dense(inner, c.activation_function),
+            cross=Attention(heads, width) if causal else None,
+        ),
+        depth=depth,
+        dropout=Dropout(c.dropout, c.attention_dropout),
+    )
+
+
+def half(stack: str) -> dict[str, str | View]:
+    """Return the rows of names of the encoder or of the decoder."""
+    return {
+        f"{stack}.embed.position": f"{stack}.embed_positions",
+        f"{stack}.embed.norm": f"{stack}.layernorm_embedding",
+        f"{stack}.blocks.{{i}}.attn.qkv": Rows(
+            q=f"{stack}.layers.{{i}}.self_attn.q_proj",
+            k=f"{stack}.layers.{{i}}.self_attn.k_proj",
+            v=f"{stack}.layers.{{i}}.self_attn.v_proj",
+        ),
+        f"{stack}.blocks.{{i}}.attn.out": f"{stack}.layers.{{i}}.self_attn.out_proj",
+        f"{stack}.blocks.{{i}}.attn_norm": f"{stack}.layers.{{i}}.self_attn_layer_norm",
+        f"{stack}.blocks.{{i}}.cross.q": f"{stack}.layers.{{i}}.encoder_attn.q_proj",
+        f"{stack}.blocks.{{i}}.cross.kv": Rows(
+            k=f"{stack}.layers.{{i}}.encoder_attn.k_proj",
+            v=f"{stack}.layers.{{i}}.encoder_attn.v_proj",
+        ),
+        f"{stack}.blocks.{{i}}.cross.out": f"{stack}.layers.{{i}}.encoder_attn.out_proj",
+        f"{stack}.blocks.{{i}}.cross_norm": f"{stack}.layers.{{i}}.encoder_attn_layer_norm",
+        f"{stack}.blocks.{{i}}.mlp.up": f"{stack}.layers.{{i}}.fc1",
+        f"{stack}.blocks.{{i}}.mlp.down": f"{stack}.layers.{{i}}.fc2",
+        f"{stack}.blocks.{{i}}.mlp_norm": f"{stack}.layers.{{i}}.final_layer_norm",
+    }
+
+
+PREFIX = "model"
+# fmt: off
+NAMES = {"encoder.embed.token": "shared", **half("encoder"), **half("decoder")}
+
+
+def names(c: Config) -> dict[str, str | View]:
+    """Return NAMES; where nothing is tied, each half has a table of tokens of its own."""
+    if c.tie_word_embeddings:
+        return dict(NAMES)
+    return NAMES | {"encoder.embed.token": "encoder.embed_tokens",
+                    "decoder.embed.token": "decoder.embed_tokens"}
+
+
+# HF: beside the tables of the halves, an untied file holds a third one that nothing reads.
+COPIES = {"encoder.embed_tokens.weight": "shared.weight"}
+ALIASES = {"encoder.embed_tokens": "shared", "decoder.embed_tokens": "shared"}
+IGNORED: tuple[str, ...] = ()
+UNUSED = ("activation_dropout", "encoder_layerdrop", "decoder_layerdrop", "classif_dropout",
+          "forced_eos_token_id", "forced_bos_token_id", "add_bias_logits", "add_final_layer_norm",
+          "normalize_before", "normalize_embedding", "static_position_embeddings",
+          "extra_pos_embeddings", "force_bos_token_to_be_generated", "gradient_checkpointing")
+
+HEADS = {
+    "BartModel":                     Base(),
+    "BartForConditionalGeneration":  Seq2SeqLM(out="lm_head", bias=False, also=("MaskedLM",),
+                                               names={"head.shift": "final_logits_bias"}),
+    "BartForSequenceClassification": SequenceClassifier(
+        pick="eos", dense="classification_head.dense", act="tanh",
+        out="classification_head.out_proj", dropout="classifier_dropout"),
+    "BartForQuestionAnswering":      Spans(out="qa_outputs"),
+    "BartForCausalLM":               CausalLM(
+        out="lm_head", bias=False, shift=False, half="decoder",
+        names={"decoder.embed.token": "model.decoder.embed_tokens"}),
+}
+# fmt: on
+INPUTS = "bart"

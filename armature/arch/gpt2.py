@@ -1,0 +1,102 @@
+"""GPT-2 (Radford et al., 2019): pre-norm decoder with learned positions; weights lie transposed."""
+
+from __future__ import annotations
+
+from armature.arch import head_width, refuse
+from armature.checkpoint.views import T
+from armature.config import Config
+from armature.model.spec import (
+    Attention,
+    Block,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Learned,
+    Pre,
+    Stack,
+    Tokens,
+)
+from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+
+DEFAULTS = {
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "n_inner": None,
+    "activation_function": "gelu_new",
+    "resid_pdrop": 0.1,
+    "embd_pdrop": 0.1,
+    "attn_pdrop": 0.1,
+    "layer_norm_epsilon": 1e-5,
+    "initializer_range": 0.02,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "bos_token_id": 50256,
+    "eos_token_id": 50256,
+    "classifier_dropout": None,
+    "hidden_dropout": None,
+}
+SYNONYMS = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+    "intermediate_size": "n_inner",
+    "hidden_act": "activation_function",
+}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy."""
+    refuse(c, add_cross_attention=False)
+    norm, width = LayerNorm(c.layer_norm_epsilon), head_width(c)
+
+    def block(layer: int) -> Block:
+        scale = width**-0.5 if c.scale_attn_weights else 1.0
+        if c.scale_attn_by_inverse_layer_idx:
+            scale /= layer + 1
+        return Block(
+            Pre(norm),
+            Attention(c.n_head, width, scale=scale, causal=True),
+            Dense(c.n_inner or 4 * c.n_embd, c.activation_function),
+        )
+
+    return Stack(
+        embed=Tokens(c.vocab_size, c.n_embd, position=Learned(c.n_positions), types=-1),
+        block=block,
+        depth=c.n_layer,
+        norm=norm,
+        dropout=Dropout(c.resid_pdrop, c.attn_pdrop),
+    )
+
+
+PREFIX = "transformer"
+# fmt: off
+NAMES = {
+    "embed.token":          "wte",
+    "embed.position":       "wpe",
+    "blocks.{i}.attn_norm": "h.{i}.ln_1",
+    "blocks.{i}.attn.qkv":  T("h.{i}.attn.c_attn"),
+    "blocks.{i}.attn.out":  T("h.{i}.attn.c_proj"),
+    "blocks.{i}.mlp_norm":  "h.{i}.ln_2",
+    "blocks.{i}.mlp.up":    T("h.{i}.mlp.c_fc"),
+    "blocks.{i}.mlp.down":  T("h.{i}.mlp.c_proj"),
+    "norm":                 "ln_f",
+}
+ALIASES: dict[str, str] = {}
+IGNORED = ("attn.bias", "attn.masked_bias")
+UNUSED = ("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
+          "summary_proj_to_labels", "summary_type", "summary_use_proj", "embd_pdrop")
+
+HEADS = {
+    "GPT2Model":                     Base(),
+    "GPT2LMHeadModel":               CausalLM(out="lm_head", bias=False),
+    "GPT2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
+    "GPT2ForTokenClassification":    TokenClassifier(
+        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "GPT2ForQuestionAnswering":      Spans(out="qa_outputs"),
+}
+# fmt: on
+INPUTS = "gpt2"

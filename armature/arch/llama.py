@@ -1,0 +1,82 @@
+"""Llama (Touvron et al., 2023): pre-norm decoder with RMS norms, rotary positions, gated mlps."""
+
+from __future__ import annotations
+
+from armature.arch import head_width, rotary
+from armature.checkpoint.views import Rows
+from armature.config import Config
+from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
+from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+
+DEFAULTS = {
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": None,
+    "hidden_act": "silu",
+    "max_position_embeddings": 2048,
+    "initializer_range": 0.02,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "mlp_bias": False,
+    "head_dim": None,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "classifier_dropout": None,
+    "hidden_dropout": None,
+}
+SYNONYMS: dict[str, str] = {}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy."""
+    norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
+    attention = Attention(
+        c.num_attention_heads,
+        head_width(c),
+        kv_heads=c.num_key_value_heads or c.num_attention_heads,
+        bias=(c.attention_bias, c.attention_bias),
+        causal=True,
+        rotary=turn,
+    )
+    return Stack(
+        embed=Tokens(c.vocab_size, c.hidden_size),
+        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, c.mlp_bias)),
+        depth=c.num_hidden_layers,
+        norm=norm,
+        dropout=Dropout(0.0, c.attention_dropout),
+    )
+
+
+PREFIX = "model"
+# fmt: off
+NAMES = {
+    "embed.token":            "embed_tokens",
+    "blocks.{i}.attn_norm":   "layers.{i}.input_layernorm",
+    "blocks.{i}.attn.qkv":    Rows(q="layers.{i}.self_attn.q_proj",
+                                   k="layers.{i}.self_attn.k_proj",
+                                   v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.out":    "layers.{i}.self_attn.o_proj",
+    "blocks.{i}.mlp_norm":    "layers.{i}.post_attention_layernorm",
+    "blocks.{i}.mlp.gate_up": Rows(gate="layers.{i}.mlp.gate_proj", up="layers.{i}.mlp.up_proj"),
+    "blocks.{i}.mlp.down":    "layers.{i}.mlp.down_proj",
+    "norm":                   "norm",
+}
+ALIASES: dict[str, str] = {}
+IGNORED = ("rotary_emb.inv_freq",)
+UNUSED: tuple[str, ...] = ()
+
+DROPOUT = "classifier_dropout hidden_dropout"
+HEADS = {
+    "LlamaModel":                     Base(),
+    "LlamaForCausalLM":               CausalLM(out="lm_head", bias=False),
+    "LlamaForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
+    "LlamaForTokenClassification":    TokenClassifier(out="score", dropout=DROPOUT),
+    "LlamaForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
+}
+# fmt: on
+INPUTS = "llama"

@@ -1,0 +1,155 @@
+"""Layout: sequences laid end to end, and where each token stood in the padded rectangle.
+
+Models see packed tokens, `(N, …)`, never padding. A padded batch is packed on the way in and
+unpacked on the way out; where nothing is padded both are views.
+
+    padded (B=2, T=4)      packed (N=5)         lengths (3, 2)
+    a b c ·                a b c d e            index   0 1 2 4 5
+    d e · ·
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from armature.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring sequences of one length: a rectangle inside a packed batch."""
+
+    start: int  # first packed token
+    rows: int
+    length: int
+    first_row: int
+
+    @property
+    def stop(self) -> int:
+        """The packed token after the last."""
+        return self.start + self.rows * self.length
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """How the tokens of a packed batch belong to its sequences."""
+
+    lengths: tuple[int, ...]  # tokens of each sequence
+    width: int  # columns T of the padded rectangle
+    device: torch.device
+    index: Tensor | None = None  # (N,) place in the flattened rectangle; None: nothing is padded
+    past: tuple[int, ...] = field(default=())  # tokens of each sequence that a cache holds already
+
+    @classmethod
+    def of(cls, mask: Tensor | None, shape: tuple[int, int], device: torch.device) -> Layout:
+        """Read the layout off an attention mask (B, T) of ones and zeros, or off a bare shape."""
+        rows, width = shape
+        if mask is None:
+            return cls((width,) * rows, width, device)
+        if tuple(mask.shape) != (rows, width):
+            raise ArgumentError(
+                f"attention_mask has the shape {tuple(mask.shape)}, but the input has "
+                f"{(rows, width)}: give one number, 1 or 0, for each token"
+            )
+        real = mask.to(device) != 0
+        lengths = tuple(real.sum(1).tolist())
+        if 0 in lengths:
+            raise ArgumentError(
+                f"row {lengths.index(0)} of attention_mask is all zeros: leave empty sequences out"
+            )
+        if sum(lengths) == rows * width:
+            return cls(lengths, width, device)
+        return cls(lengths, width, device, real.flatten().nonzero().squeeze(1))
+
+    def after(self, past: tuple[int, ...]) -> Layout:
+        """Return this layout as the continuation of sequences of which `past` tokens are cached."""
+        return Layout(self.lengths, self.width, self.device, self.index, past)
+
+    @property
+    def rows(self) -> int:
+        """B, how many sequences there are."""
+        return len(self.lengths)
+
+    @property
+    def total(self) -> int:
+        """N, how many tokens there are."""
+        return sum(self.lengths)
+
+    @cached_property
+    def totals(self) -> tuple[int, ...]:
+        """Tokens of each sequence with those that are cached."""
+        past = self.past or (0,) * self.rows
+        return tuple(n + p for n, p in zip(self.lengths, past, strict=True))
+
+    @cached_property
+    def longest(self) -> int:
+        """The greatest of `totals`."""
+        return max(self.totals, default=0)
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """(N,) how many real tokens of its sequence come before each token."""
+        if not self.past and len(set(self.lengths)) == 1:
+            return torch.arange(self.lengths[0], device=self.device).repeat(self.rows)
+        past = self.past or (0,) * self.rows
+        spans = [torch.arange(p, p + n) for n, p in zip(self.lengths, past, strict=True)]
+        return torch.cat(spans).to(self.device) if spans else torch.empty(0, dtype=torch.long)
+
+    @cached_property
+    def columns(self) -> Tensor:
+        """(N,) the column of each token in its padded row, counted after what is cached."""
+        if self.index is None:
+            return self.counts
+        columns = self.index % self.width
+        if not self.past:
+            return columns
+        return columns + torch.tensor(self.past, device=self.device)[self.index // self.width]
+
+    @cached_property
+    def row_of(self) -> Tensor:
+        """(N,) the sequence of each token."""
+        lengths = torch.tensor(self.lengths, device=self.device)
+        return torch.arange(self.rows, device=self.device).repeat_interleave(lengths)
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """The first packed token of each sequence."""
+        starts, at = [], 0
+        for length in self.lengths:
+            starts.append(at)
+            at += length
+        return tuple(starts)
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The packed batch as rectangles: neighbouring sequences of one length together."""
+        runs: list[Run] = []
+        for row, (start, length) in enumerate(zip(self.starts, self.lengths, strict=True)):
+            if runs and runs[-1].length == length:
+                runs[-1] = Run(runs[-1].start, runs[-1].rows + 1, length, runs[-1].first_row)
+            else:
+                runs.append(Run(start, 1, length, row))
+        return tuple(run for run in runs if run.length)
+
+    def apart(self, gap: int) -> Tensor:
+        """Return the (N,) places of tokens in one line, `gap` empty ones between sequences."""
+        steps = self.columns.diff(prepend=self.columns[:1])
+        fresh = self.row_of.diff(prepend=self.row_of[:1]) != 0
+        return steps.masked_fill(fresh, gap + 1).cumsum(0)
+
+    def pack(self, x: Tensor) -> Tensor:
+        """(B, T, …) → (N, …): drop the padding."""
+        flat = x.flatten(0, 1)
+        return flat if self.index is None else flat.index_select(0, self.index)
+
+    def unpack(self, x: Tensor, fill: float = 0.0) -> Tensor:
+        """(N, …) → (B, T, …), with `fill` where the rectangle is padded."""
+        if self.index is None:
+            return x.unflatten(0, (self.rows, self.width))
+        padded = x.new_full((self.rows * self.width, *x.shape[1:]), fill)
+        padded = padded.index_copy(0, self.index, x)
+        return padded.unflatten(0, (self.rows, self.width))

@@ -1,0 +1,115 @@
+"""Names: templates over modules that turn our names into the disk's, and back.
+
+A template is matched on whole dotted segments, the longest first; what follows it (`.weight`,
+`.bias`) is carried along. Three tables, because only the first works both ways: the current
+spelling, older spellings that are only read, and buffers that mean nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from armature.checkpoint.views import Pair, Target, View, as_view
+
+_FIELD = re.compile(r"\\\{(\w+)\\\}")
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """Compile a template; each {i} matches one number."""
+    body = _FIELD.sub(r"(?P<\1>\\d+)", re.escape(template))
+    return re.compile(rf"^{body}(?:\.(?P<suffix>[\w.]+))?$")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The three tables of one class: how its parameters are called on disk."""
+
+    rows: Mapping[str, str | View]  # our template → theirs; names of the body, without its prefix
+    head: Mapping[str, str | View] = field(default_factory=dict)  # of the head, as they stand
+    prefix: str = ""  # what this class writes before the body's names
+    prefixes: tuple[str, ...] = ()  # what may stand before the body's names when reading
+    aliases: Mapping[str, str] = field(default_factory=dict)  # old segments → current ones
+    ignored: tuple[str, ...] = ()  # ends of names that mean nothing
+    copies: Mapping[str, str] = field(default_factory=dict)  # disk name → where it is written again
+
+    def pairs(self, ours: str, target: Target) -> list[Pair]:
+        """Return the views of our parameter `ours` (without `body.`), as this class writes them.
+
+        Raises:
+            KeyError: no template covers `ours`: the architecture's file has a gap.
+        """
+        view, fields, suffix, prefix = self._find(ours)
+
+        def fill(template: str) -> str:
+            for key, value in fields.items():
+                template = template.replace("{" + key + "}", value)
+            return prefix + template
+
+        part, dot, rest = suffix.partition(".")
+        if part in target.parts and dot:  # one map of a packed one: "q.weight"
+            suffix = rest
+        else:
+            part = ""
+        target = replace(target, suffix=suffix, part=part)
+        return list(view.pairs(target, fill))
+
+    def _find(self, ours: str) -> tuple[View, dict[str, str], str, str]:
+        best: tuple[int, str, re.Match[str], str | View, str] | None = None
+        dotted = self.prefix + "." if self.prefix else ""
+        for table, prefix in ((self.head, ""), (self.rows, dotted)):
+            for template, row in table.items():
+                match = self._compiled[template].match(ours)
+                if match and (best is None or len(template) > best[0]):
+                    best = (len(template), template, match, row, prefix)
+        if best is None:
+            raise KeyError(f"no row of NAMES covers {ours!r}")
+        fields = best[2].groupdict()
+        return as_view(best[3]), fields, fields.pop("suffix") or "", best[4]
+
+    @property
+    def _compiled(self) -> dict[str, re.Pattern[str]]:
+        cached = self.__dict__.get("_patterns")
+        if cached is None:
+            cached = {key: _pattern(key) for key in [*self.rows, *self.head]}
+            object.__setattr__(self, "_patterns", cached)
+        return cached
+
+    def canonical(self, name: str) -> str:
+        """Return how a disk's name is spelled today, without any prefix of the body."""
+        for old, new in self.aliases.items():
+            name = _replace_segments(name, old, new)
+        return self.bare(name)
+
+    def bare(self, name: str) -> str:
+        """Return a disk's name as it is spelled, without any prefix of the body."""
+        for prefix in self.prefixes:
+            if prefix and name.startswith(prefix + "."):
+                return name[len(prefix) + 1 :]
+        return name
+
+    def find(self, name: str, lookup: Mapping[str, str]) -> str | None:
+        """Return the name in the file of what this class calls `name`: its own spelling first."""
+        return lookup.get(self.bare(name)) or lookup.get(self.canonical(name))
+
+    def lookup(self, names: Iterable[str]) -> dict[str, str]:
+        """Return today's spelling and the file's, without prefixes, → the name in the file.
+
+        What means nothing is left out.
+        """
+        kept = [name for name in names if not self.means_nothing(name)]
+        current = {self.canonical(name): name for name in kept}
+        return {self.bare(name): name for name in kept if self.bare(name) not in current} | current
+
+    def means_nothing(self, name: str) -> bool:
+        """Return whether a tensor is a buffer that is computed, not trained."""
+        return any(f".{name}".endswith(f".{end}") for end in self.ignored)
+
+
+def _replace_segments(name: str, old: str, new: str) -> str:
+    """Replace `old` in `name` where it stands as whole dotted segments."""
+    dotted = f".{name}."
+    if f".{old}." not in dotted:
+        return name
+    return dotted.replace(f".{old}.", f".{new}.")[1:-1]

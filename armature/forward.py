@@ -1,0 +1,388 @@
+"""Forward passes: a caller's batch → packed inputs → body → head → the result users know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from armature.batch import Layout
+from armature.errors import ArgumentError, refuse_unknown
+from armature.layers.cache import Cache
+from armature.layers.context import Record
+from armature.layers.embed import Inputs
+from armature.model import call
+from armature.model.encoder_decoder import EncoderDecoder
+from armature.model.pyramid import Pyramid
+from armature.model.stack import Stack
+from armature.outputs import losses, results, tasks
+from armature.outputs.heads import Given
+from armature.outputs.images import see
+from armature.outputs.results import ModelOutput
+
+if TYPE_CHECKING:
+    from armature.pretrained import PreTrainedModel
+
+_ALWAYS = (
+    "input_ids",
+    "attention_mask",
+    "inputs_embeds",
+    "output_attentions",
+    "output_hidden_states",
+    "return_dict",
+    "head_mask",
+    "use_cache",
+    "past_key_values",
+)
+_IMAGES = (
+    "pixel_values",
+    "interpolate_pos_encoding",
+    "output_attentions",
+    "output_hidden_states",
+    "return_dict",
+)
+_STACK = ("token_type_ids", "position_ids")
+_DECODER = ("encoder_hidden_states", "encoder_attention_mask")
+_BOTH = (
+    "decoder_input_ids",
+    "decoder_attention_mask",
+    "decoder_inputs_embeds",
+    "decoder_position_ids",
+    "encoder_outputs",
+    "decoder_head_mask",
+    "cross_attn_head_mask",
+)
+
+_NOT_TENSORS = (
+    "output_attentions",
+    "output_hidden_states",
+    "output_router_logits",
+    "return_dict",
+    "use_cache",
+    "past_key_values",
+    "encoder_outputs",
+    "interpolate_pos_encoding",
+)
+
+
+def label_names(spec: tasks.Head) -> tuple[str, ...]:
+    """Return the arguments in which a head takes its labels."""
+    match spec:
+        case tasks.Base() | tasks.Backbone() | tasks.MaskedImage():
+            return ()
+        case tasks.Spans():
+            return ("start_positions", "end_positions")
+        case tasks.PreTraining():
+            return ("labels", spec.label)
+    return ("labels",)
+
+
+def accepted(model: PreTrainedModel) -> list[str]:
+    """Return every argument that a call of this model may have."""
+    if isinstance(model.body, Pyramid):
+        masked = ["bool_masked_pos"] if model.body.embed.mask is not None else []
+        return [*_IMAGES, *label_names(model.head_spec), *masked]
+    names = [*_ALWAYS, *label_names(model.head_spec)]
+    if isinstance(model.body, EncoderDecoder):
+        names += _BOTH if model.body.decoder is not None and model.body.encoder is not None else []
+        names += _DECODER if model.body.encoder is None else []
+    else:
+        names += _STACK
+    if "output_router_logits" in model.config.defaults:
+        names.append("output_router_logits")
+    return names
+
+
+@dataclass
+class _Asked:
+    """What a caller wants to see beside the result."""
+
+    states: call.Asked
+    attentions: call.Asked
+    router: bool
+
+    def record(self, stack: Stack) -> Record:
+        states = call.layers(self.states, stack.depth + 1, "output_hidden_states")
+        attentions = call.layers(self.attentions, stack.depth, "output_attentions")
+        return call.record(states, attentions, router=self.router)
+
+    def seen(self, stack: Stack, record: Record, layout: Layout) -> dict[str, Any]:
+        """Return hidden_states, attentions and cross_attentions as users know them."""
+        states = call.layers(self.states, stack.depth + 1, "output_hidden_states")
+        attentions = call.layers(self.attentions, stack.depth, "output_attentions")
+        kept = {i: layout.unpack(x) for i, x in record.kept_states.items()}
+        return {
+            "hidden_states": call.recorded(kept, states),
+            "attentions": call.recorded(record.kept_attentions, attentions),
+            "cross_attentions": call.recorded(record.kept_cross, attentions)
+            if record.kept_cross
+            else None,
+        }
+
+
+def run(model: PreTrainedModel, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
+    """Run one forward pass.
+
+    Args:
+        model: the model that is called.
+        given: the call's arguments by name; None counts as absent.
+
+    Raises:
+        UnknownArgumentError: an argument that this model does not have.
+        ArgumentError: arguments that do not go together.
+    """
+    refuse_unknown(type(model).__name__, given, accepted(model))
+    given = {name: value for name, value in given.items() if value is not None}
+    _refuse_masks(given)
+    _check_tensors(given)
+    config = model.config
+    asked = _Asked(
+        given.get("output_hidden_states", config.output_hidden_states),
+        given.get("output_attentions", config.output_attentions),
+        bool(given.get("output_router_logits", config.get("output_router_logits", False))),
+    )
+    labels = {name: given[name] for name in label_names(model.head_spec) if name in given}
+    if isinstance(model.body, Pyramid):
+        found = see(model.body, model.head, given, (asked.states, asked.attentions))
+    elif isinstance(model.body, EncoderDecoder) and model.body.decoder is not None:
+        found = _both(model, given, asked, labels)
+    else:
+        found = _single(model, given, asked, labels)
+    result = _result(model, found)
+    return result if given.get("return_dict", config.return_dict) else result.to_tuple()
+
+
+def _refuse_masks(given: Mapping[str, Any]) -> None:
+    for name in ("head_mask", "decoder_head_mask", "cross_attn_head_mask"):
+        if name in given:
+            raise ArgumentError(
+                f"{name} is not supported: fused attention cannot switch heads off. "
+                "Zero the rows of `attn.out` that belong to the head instead"
+            )
+
+
+def _check_tensors(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if name not in _NOT_TENSORS and not isinstance(value, Tensor):
+            raise ArgumentError(
+                f"{name} is a {type(value).__name__}, not a tensor: tokenizers and processors "
+                "give tensors with return_tensors='pt'"
+            )
+
+
+def _single(
+    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, labels: dict[str, Tensor]
+) -> dict[str, Any]:
+    """Run a model of one stack."""
+    stack = model.stack
+    cache = _cache(given)
+    ids, types = given.get("input_ids"), given.get("token_type_ids")
+    _check_types(stack, types)
+    first = given.get("inputs_embeds") if ids is None else ids
+    choices = 1
+    if isinstance(model.head_spec, tasks.MultipleChoice) and first is not None:
+        choices = _choices(first)
+    inputs = call.pack(
+        ids,
+        _flat_embeds(given.get("inputs_embeds")),
+        _flat(given.get("attention_mask")),
+        given,
+        cache,
+    )
+    record = asked.record(stack)
+    x = stack(inputs, record, cache=cache)
+    return _finish(model, x, inputs, labels, choices, ids) | {
+        "past_key_values": cache,
+        **asked.seen(stack, record, inputs.layout),
+        **_routed(model, record, inputs.layout),
+    }
+
+
+def _finish(
+    model: PreTrainedModel,
+    x: Tensor,
+    inputs: Inputs,
+    labels: dict[str, Tensor],
+    choices: int = 1,
+    source: Tensor | None = None,
+) -> dict[str, Any]:
+    """Run the head on packed states (N, D)."""
+    given = Given(inputs.layout, inputs.tokens, source, labels, choices)
+    found: dict[str, Any] = {} if model.head is None else model.head(x, given)
+    if isinstance(model.head_spec, tasks.Base):
+        found["last_hidden_state"] = inputs.layout.unpack(x)
+    return found
+
+
+def _both(
+    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, labels: dict[str, Tensor]
+) -> dict[str, Any]:
+    """Run a decoder, and before it the encoder where there is one."""
+    body = model.body
+    cache = _cache(given)
+    memory, layout, found = _memory(model, given, asked, cache)
+    ids, embeds = given.get("input_ids"), given.get("inputs_embeds")
+    source, mask = ids, given.get("attention_mask")
+    if body.encoder is not None:
+        ids = given.get("decoder_input_ids")
+        embeds, mask = given.get("decoder_inputs_embeds"), given.get("decoder_attention_mask")
+        if ids is None and embeds is None:
+            ids = _decoder_inputs(model, given)
+    places = {"position_ids": given.get("decoder_position_ids")}
+    inputs = call.pack(ids, embeds, mask, places, cache)
+    record = asked.record(body.decoder)
+    x = body.decoder(inputs, record, cache=cache, memory=memory, memory_layout=layout)
+    seen = asked.seen(body.decoder, record, inputs.layout)
+    if body.encoder is not None:
+        seen["decoder_hidden_states"] = seen.pop("hidden_states")
+        seen["decoder_attentions"] = seen.pop("attentions")
+    found |= _finish(model, x, inputs, labels, source=source)
+    return found | seen | {"past_key_values": cache}
+
+
+def _memory(
+    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, cache: Cache | None
+) -> tuple[Tensor | None, Layout | None, dict[str, Any]]:
+    """Return what the decoder attends to, packed, and the encoder's part of the result."""
+    encoder = model.body.encoder
+    mask = given.get("attention_mask")
+    outer = given.get("encoder_hidden_states")
+    if encoder is None:
+        mask = given.get("encoder_attention_mask")
+    elif given.get("encoder_outputs") is not None:
+        outer = given["encoder_outputs"][0]
+    if outer is not None:
+        layout = Layout.of(mask, (outer.shape[0], outer.shape[1]), outer.device)
+        return layout.pack(outer), layout, {"encoder_last_hidden_state": outer}
+    if encoder is None or (cache is not None and cache.cross):
+        return None, None, {}
+    x, inputs, record = encode(model, given, asked)
+    seen = asked.seen(encoder, record, inputs.layout)
+    return (
+        x,
+        inputs.layout,
+        {
+            "encoder_last_hidden_state": inputs.layout.unpack(x),
+            "encoder_hidden_states": seen["hidden_states"],
+            "encoder_attentions": seen["attentions"],
+        },
+    )
+
+
+def encode(
+    model: PreTrainedModel, given: Mapping[str, Any], asked: _Asked | None = None
+) -> tuple[Tensor, Inputs, Record]:
+    """Run the encoder of an encoder-decoder: its packed states (M, D), inputs and record."""
+    inputs = call.pack(
+        given.get("input_ids"), given.get("inputs_embeds"), given.get("attention_mask"), {}
+    )
+    encoder = model.body.encoder
+    record = Record() if asked is None else asked.record(encoder)
+    return encoder(inputs, record), inputs, record
+
+
+def _decoder_inputs(model: PreTrainedModel, given: Mapping[str, Any]) -> Tensor:
+    """Return the decoder's ids where the caller gave none: labels, or the inputs, shifted."""
+    config = model.config
+    ids = given.get("labels") if isinstance(model.head_spec, tasks.Seq2SeqLM) else None
+    if ids is None:
+        ids = given.get("input_ids")
+    if ids is None:
+        raise ArgumentError("give decoder_input_ids, or labels or input_ids to make them of")
+    return call.shift_right(ids, config.decoder_start_token_id, config.pad_token_id)
+
+
+def _cache(given: dict[str, Any]) -> Cache | None:
+    cache = given.get("past_key_values")
+    if cache is not None and not isinstance(cache, Cache):
+        raise ArgumentError(
+            f"past_key_values is a {type(cache).__name__}; give the one that an earlier call "
+            "of this model returned with use_cache=True"
+        )
+    return Cache() if cache is None and given.get("use_cache") else cache
+
+
+def _check_types(stack: Stack, types: Tensor | None) -> None:
+    knows = getattr(stack.embed, "takes_types", False)
+    if types is not None and not knows and bool(types.any()):
+        raise ArgumentError(
+            "token_type_ids mark a second segment, but this model has no segment embeddings: "
+            "leave them out"
+        )
+
+
+def _choices(first: Tensor) -> int:
+    """Return how many continuations each sequence of ids (B, C, T), or embeddings, has."""
+    if first.dim() < 3:
+        raise ArgumentError(
+            f"the input has the shape {tuple(first.shape)}: give each text its choices, "
+            "(B, choices, T)"
+        )
+    return first.shape[1]
+
+
+def _flat(x: Tensor | None) -> Tensor | None:
+    return x if x is None or x.dim() < 3 else x.flatten(0, -2)
+
+
+def _flat_embeds(x: Tensor | None) -> Tensor | None:
+    return x if x is None or x.dim() < 4 else x.flatten(0, -3)
+
+
+def _routed(model: PreTrainedModel, record: Record, layout: Layout) -> dict[str, Any]:
+    """Return router logits and the loss that balances experts, where they were asked for."""
+    logits = record.kept_router
+    if not logits:
+        return {}
+    config = model.config
+    loss = losses.balance(logits, config.num_local_experts, config.num_experts_per_tok)
+    padded = tuple(layout.unpack(one).flatten(0, 1) for one in logits)  # (B · T, X)
+    return {"router_logits": padded, "aux_loss": loss}
+
+
+def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
+    kind = result_type(model)
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    balanced = "aux_loss" in known and found.get("aux_loss") is not None
+    if balanced and found.get("loss") is not None:
+        found["loss"] = found["loss"] + model.config.router_aux_loss_coef * found["aux_loss"]
+    return kind(**{name: value for name, value in found.items() if name in known})
+
+
+def result_type(model: PreTrainedModel) -> type[ModelOutput]:
+    """Return the class of result that users know for this head on this kind of body."""
+    both = isinstance(model.body, EncoderDecoder)
+    joined = both and model.body.encoder is not None and model.body.decoder is not None
+    kinds = _JOINED if joined else _PLAIN
+    for spec, kind in kinds.items():
+        if isinstance(model.head_spec, spec):
+            return kind
+    if joined:
+        return results.Seq2SeqModelOutput
+    if isinstance(model.body, Pyramid):
+        return results.ImageModelOutput
+    if model.head_spec.dense:
+        return results.BaseModelOutputWithPoolingAndCrossAttentions
+    return results.BaseModelOutputWithPast if model.is_causal else results.BaseModelOutput
+
+
+_JOINED: dict[type[tasks.Head], type[ModelOutput]] = {
+    tasks.Seq2SeqLM: results.Seq2SeqLMOutput,
+    tasks.SequenceClassifier: results.Seq2SeqSequenceClassifierOutput,
+    tasks.Spans: results.Seq2SeqQuestionAnsweringModelOutput,
+}
+_PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
+    tasks.MaskedLM: results.MaskedLMOutput,
+    tasks.PreTraining: results.PreTrainingOutput,
+    tasks.CausalLM: results.CausalLMOutputWithPast,
+    tasks.NextSentence: results.NextSentencePredictorOutput,
+    tasks.MultipleChoice: results.MultipleChoiceModelOutput,
+    tasks.SequenceClassifier: results.SequenceClassifierOutput,
+    tasks.TokenClassifier: results.TokenClassifierOutput,
+    tasks.Spans: results.QuestionAnsweringModelOutput,
+    tasks.ImageClassifier: results.ImageClassifierOutput,
+    tasks.MaskedImage: results.MaskedImageModelingOutput,
+    tasks.Backbone: results.BackboneOutput,
+}

@@ -1,0 +1,1 @@
+"""Raw input becomes what a model takes: text, later images and sounds."""

@@ -1,0 +1,1 @@
+"""Text → tokens and back: one calling surface on the `tokenizers` library."""

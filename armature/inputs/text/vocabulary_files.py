@@ -1,0 +1,85 @@
+"""The older vocabulary files: vocab.txt, vocab.json with merges.txt, SentencePiece models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from armature.errors import CheckpointError
+from armature.inputs.text.reading import AGAIN, read_json, read_text
+from armature.inputs.text.sentencepiece import SentencePieceModel, read_sentencepiece
+
+# What Unicode calls white space; str.rstrip() would take some control characters, too.
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+
+
+@dataclass
+class Vocabulary:
+    """What the older files of a tokenizer hold; which parts, depends on its kind."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+    merges: list[tuple[str, str]] = field(default_factory=list)
+    scores: list[tuple[str, float]] = field(default_factory=list)
+    model: SentencePieceModel | None = None
+    target: SentencePieceModel | None = None
+    """The model for the texts that shall be produced, where it is another one."""
+
+
+def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
+    """Read the vocabulary from the files of a tokenizer.
+
+    Args:
+        files: By argument name: `vocab_file`; `merges_file` for BPE; `source_spm`, `target_spm`.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of another kind.
+    """
+    path = files["vocab_file"]
+    if "source_spm" in files:
+        source, target = (read_sentencepiece(files[name]) for name in ("source_spm", "target_spm"))
+        return Vocabulary(ids=read_ids(path), model=source, target=target)
+    if path.suffix == ".txt":
+        return Vocabulary(ids=read_lines(path))
+    if path.suffix != ".json":
+        model = read_sentencepiece(path)
+        return Vocabulary(ids=model.ids, scores=model.scores, model=model)
+    merges = files.get("merges_file")
+    if merges is None:
+        raise CheckpointError(
+            path, "comes without merges.txt, so its pieces cannot be merged", "Add merges.txt."
+        )
+    return Vocabulary(ids=read_ids(path), merges=read_merges(merges))
+
+
+def read_lines(path: Path) -> dict[str, int]:
+    """Return the ids of a vocab.txt: a token's id is the number of its line."""
+    lines = read_text(path).split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return {line.rstrip(WHITE_SPACE): index for index, line in enumerate(lines)}
+
+
+def read_ids(path: Path) -> dict[str, int]:
+    """Return the ids of a vocab.json."""
+    ids = read_json(path)
+    for token, index in ids.items():
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < 1 << 31:
+            raise CheckpointError(path, f"gives {token!r} the id {index!r}", AGAIN)
+    return ids
+
+
+def read_merges(path: Path) -> list[tuple[str, str]]:
+    """Return the pairs of a merges.txt, in their order."""
+    merges = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        line = line.removesuffix("\r")
+        if not line or line.startswith("#version"):
+            continue
+        first, separator, second = line.partition(" ")
+        if not separator or not first or not second or " " in second:
+            raise CheckpointError(path, f"line {number} is no pair of pieces: {line[:40]!r}", AGAIN)
+        merges.append((first, second))
+    return merges

@@ -1,0 +1,1 @@
+"""The organs: small modules that know no architecture."""

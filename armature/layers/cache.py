@@ -1,0 +1,88 @@
+"""Caches: the keys and values of tokens already seen, one pair of tensors for each layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from armature.batch import Layout
+
+
+@dataclass
+class LayerCache:
+    """Keys and values of one layer, (B, K, capacity, E); a row's tokens lie from the left."""
+
+    keys: Tensor | None = None
+    values: Tensor | None = None
+
+    def append(self, k: Tensor, v: Tensor, layout: Layout, capacity: int) -> tuple[Tensor, Tensor]:
+        """Store packed k and v, (N, K, E), after each row's past; return all stored so far."""
+        self._reserve(k, layout, capacity)
+        assert self.keys is not None and self.values is not None
+        past = layout.past or (0,) * layout.rows
+        if len(set(past)) == 1 and len(set(layout.lengths)) == 1:
+            span = slice(past[0], past[0] + layout.lengths[0])
+            shape = (layout.rows, layout.lengths[0])
+            self.keys[:, :, span] = k.unflatten(0, shape).transpose(1, 2)
+            self.values[:, :, span] = v.unflatten(0, shape).transpose(1, 2)
+        else:
+            self.keys[layout.row_of, :, layout.counts] = k
+            self.values[layout.row_of, :, layout.counts] = v
+        return self.keys, self.values
+
+    def _reserve(self, k: Tensor, layout: Layout, capacity: int) -> None:
+        """Make room for the longest row, doubling where `capacity` was not enough."""
+        have = 0 if self.keys is None else self.keys.shape[2]
+        if have >= layout.longest:
+            return
+        size = max(capacity, layout.longest, 2 * have)
+        shape = (layout.rows, k.shape[1], size, k.shape[2])
+        for name in ("keys", "values"):
+            old, new = getattr(self, name), k.new_zeros(shape)
+            if old is not None:
+                new[:, :, :have] = old
+            setattr(self, name, new)
+
+    def select(self, rows: Tensor) -> None:
+        """Keep the rows named, in that order; a row may be named several times."""
+        if self.keys is not None and self.values is not None:
+            self.keys = self.keys.index_select(0, rows)
+            self.values = self.values.index_select(0, rows)
+
+
+@dataclass
+class Cache:
+    """The caches of all layers, and how many tokens each row holds."""
+
+    capacity: int = 0  # tokens to make room for at once; more are made room for as they come
+    lengths: tuple[int, ...] = ()  # tokens of each row
+    layers: dict[int, LayerCache] = field(default_factory=dict)
+    cross: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # packed k, v: (M, K, E)
+    memory_layout: Layout | None = None
+
+    def layer(self, index: int) -> LayerCache:
+        """Return the cache of block `index`."""
+        return self.layers.setdefault(index, LayerCache())
+
+    def get_seq_length(self) -> int:
+        """Return how many tokens the longest row holds."""
+        return max(self.lengths, default=0)
+
+    def select(self, rows: Tensor) -> None:
+        """Keep the rows named, in that order: what beam search does at each step."""
+        for layer in self.layers.values():
+            layer.select(rows)
+        order = rows.tolist()
+        self.lengths = tuple(self.lengths[i] for i in order)
+        layout = self.memory_layout
+        if layout is not None and order != list(range(layout.rows)):
+            spans = [
+                torch.arange(layout.starts[i], layout.starts[i] + layout.lengths[i]) for i in order
+            ]
+            index = torch.cat(spans).to(rows.device)
+            for key, (k, v) in self.cross.items():
+                self.cross[key] = (k.index_select(0, index), v.index_select(0, index))
+            lengths = tuple(layout.lengths[i] for i in order)
+            self.memory_layout = Layout(lengths, max(lengths), layout.device)

@@ -1,0 +1,105 @@
+"""Embeddings: tokens and what is added to them, patches of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from armature.batch import Layout
+from armature.errors import ArgumentError
+from armature.layers.linear import Linear
+from armature.layers.position import Learned
+
+
+@dataclass
+class Inputs:
+    """Packed inputs of a stack: token ids or ready embeddings, and what goes with them."""
+
+    layout: Layout
+    tokens: Tensor | None = None  # (N,)
+    types: Tensor | None = None  # (N,)
+    positions: Tensor | None = None  # (N,)
+    embeds: Tensor | None = None  # (N, D)
+
+
+class Embedding(nn.Embedding):
+    """A table of vectors."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are: they are filled once, by a file or by the model."""
+
+
+class Tokens(nn.Module):
+    """Token, position and segment embeddings, their sum perhaps normed and projected."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        vocab: int,
+        width: int,
+        *,
+        position: Learned | None = None,
+        types: int = 0,
+        norm: nn.Module | None = None,
+        scale: float = 1.0,
+        project: int = 0,
+    ) -> None:
+        super().__init__()
+        self.token = Embedding(vocab, width)
+        self.position = position
+        self.segment = Embedding(types, width) if types > 0 else None
+        self.norm = norm
+        self.project = Linear(width, project) if project else None
+        self.dropout = nn.Dropout(0.0)
+        self.scale, self.types_are_tokens = scale, types < 0
+        self.width = project or width  # of the states that leave here
+        self.takes_types = types != 0
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Packed inputs → (N, D)."""
+        x = self.summed(inputs)
+        x = x if self.norm is None else self.norm(x)
+        x = self.dropout(x)
+        return x if self.project is None else self.project(x)
+
+    def summed(self, inputs: Inputs) -> Tensor:
+        """Packed inputs → (N, width of the tables): tokens, segments and positions."""
+        x = self._tokens(inputs)
+        if self.segment is not None:
+            x = x + self._segments(inputs.types)
+        elif self.types_are_tokens and inputs.types is not None:
+            x = x + self.token(inputs.types)
+        if self.position is not None:
+            rows = inputs.positions
+            if rows is None:
+                rows = self.position.rows(inputs.layout, inputs.tokens)
+            else:  # a caller's positions name rows of the table, unless the offset is its secret
+                rows = rows - (self.position.offset if self.position.pad is not None else 0)
+            x = x + self.position(rows)
+        return x
+
+    def _segments(self, types: Tensor | None) -> Tensor:
+        assert self.segment is not None
+        if types is None:
+            return self.segment.weight[0]
+        if types.numel() and int(types.max()) >= self.segment.num_embeddings:
+            raise ArgumentError(
+                f"token_type_ids hold {int(types.max())}, but the model knows "
+                f"{self.segment.num_embeddings} segments, counted from 0: leave them out"
+            )
+        return self.segment(types)
+
+    def _tokens(self, inputs: Inputs) -> Tensor:
+        if inputs.embeds is not None:
+            return inputs.embeds  # as they are: a scale belongs to the table
+        if inputs.tokens is None:
+            raise ArgumentError("give input_ids or inputs_embeds")
+        vocab = self.token.num_embeddings
+        bad = inputs.tokens.numel() and int(inputs.tokens.max()) >= vocab
+        if bad or (inputs.tokens.numel() and int(inputs.tokens.min()) < 0):
+            raise ArgumentError(
+                f"input_ids hold a token outside the vocabulary of {vocab}: "
+                "use the tokenizer of this checkpoint"
+            )
+        x = self.token(inputs.tokens)
+        return x if self.scale == 1.0 else x * self.scale

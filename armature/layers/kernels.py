@@ -1,0 +1,246 @@
+"""Attention kernels: packed queries against packed or cached keys, one signature for all.
+
+Sequences of one length lie next to each other as a rectangle (`Layout.runs`), so a packed batch is
+a few calls of the fused kernel and no score is ever computed for padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from armature.batch import Layout
+from armature.layers.bias import Bias
+
+# Queries (b, H, Q, E), keys (b, K, S, E), their rows of the batch → (b, H, Q, S) of scores.
+Content = Callable[[Tensor, Tensor, slice], Tensor]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How scores become weights."""
+
+    scale: float
+    causal: bool = False
+    window: int | None = None  # a causal token sees this many, itself included
+    bias: Bias | None = None
+    dropout: float = 0.0
+    regions: Tensor | None = None  # (R, T) labels of row r modulo R: other labels are not seen
+    content: Content | None = None  # adds to the scores what depends on queries and keys
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One rectangle of queries (rows, H, Q, E) and the keys (rows, K, S, E) it looks at."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    out: slice  # of the packed result
+    rows: slice
+    past: int  # tokens before the first query
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, keys: Layout, rule: Rule) -> Tensor:
+    """Packed attention: (N, H, E), (M, K, E), (M, K, E) → (N, H · E)."""
+    pieces = list(_packed(q, k, v, layout, keys))
+    return _run(pieces, q, rule, _score_masks(pieces, rule))
+
+
+def attend_cached(q: Tensor, k: Tensor, v: Tensor, layout: Layout, rule: Rule) -> Tensor:
+    """Attention of packed new tokens (N, H, E) to a cache (B, K, capacity, E) → (N, H · E)."""
+    if set(layout.lengths) == {1}:  # one new token each: all rows in one call
+        mask = _step_mask(layout, rule, q)
+        longest = layout.longest
+        y = _fused(q[:, :, None], k[:, :, :longest], v[:, :, :longest], mask, rule)
+        return y.flatten(1)
+    pieces = list(_cached(q, k, v, layout))
+    return _run(pieces, q, rule, _score_masks(pieces, rule))
+
+
+def weights(q: Tensor, k: Tensor, layout: Layout, keys: Layout, rule: Rule) -> Tensor:
+    """Recompute the weights alone: (N, H, E), (M, K, E) → (B, H, T, S), zero at padding."""
+    result = q.new_zeros(layout.rows, q.shape[1], layout.width, keys.width)
+    for piece in _packed(q, k, k, layout, keys):
+        shares = _share(piece, rule)
+        if shares.shape == result.shape:  # nothing is padded
+            return shares
+        rows = range(piece.rows.start, piece.rows.stop)
+        for row, share in zip(rows, shares, strict=True):
+            down, across = _places(layout, row), _places(keys, row)
+            result[row][:, down[:, None], across] = share
+    return result
+
+
+def weights_cached(q: Tensor, k: Tensor, layout: Layout, rule: Rule) -> Tensor:
+    """Recompute the weights of new tokens (N, H, E) on a cache (B, K, capacity, E)."""
+    result = q.new_zeros(layout.rows, q.shape[1], layout.width, layout.longest)
+    for piece in _cached(q, k, k, layout):
+        row = piece.rows.start
+        result[row][:, _places(layout, row), : piece.k.shape[2]] = _share(piece, rule)[0]
+    return result
+
+
+def _share(piece: _Piece, rule: Rule) -> Tensor:
+    """Return the (rows, H, Q, S) softmax of a piece's scores."""
+    wide = piece.k.repeat_interleave(piece.q.shape[1] // piece.k.shape[1], 1)
+    scores = piece.q @ wide.transpose(-1, -2) * rule.scale
+    mask = _mask(piece, rule)
+    scores = scores if mask is None else scores + mask
+    return scores.softmax(-1, dtype=torch.float32).to(piece.q.dtype)
+
+
+def _places(layout: Layout, row: int) -> Tensor:
+    """Return the columns that the tokens of a row have in the padded rectangle."""
+    start, length = layout.starts[row], layout.lengths[row]
+    if layout.index is None:
+        return torch.arange(length, device=layout.device)
+    return layout.index[start : start + length] % layout.width
+
+
+def _packed(q: Tensor, k: Tensor, v: Tensor, layout: Layout, keys: Layout) -> Iterator[_Piece]:
+    """Cut a packed batch into rectangles whose rows agree in both lengths."""
+    row = 0
+    pairs = list(zip(layout.lengths, keys.lengths, strict=True))
+    while row < len(pairs):
+        stop = row + 1
+        while stop < len(pairs) and pairs[stop] == pairs[row]:
+            stop += 1
+        count, (down, across) = stop - row, pairs[row]
+        if down and across:
+            a, b = layout.starts[row], keys.starts[row]
+            there = slice(a, a + count * down)
+
+            def cut(x: Tensor, start: int, length: int, rows: int = count) -> Tensor:
+                part = x[start : start + rows * length].unflatten(0, (rows, length))
+                return part.transpose(1, 2)
+
+            yield _Piece(
+                cut(q, a, down), cut(k, b, across), cut(v, b, across), there, slice(row, stop), 0
+            )
+        row = stop
+
+
+def _cached(q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Iterator[_Piece]:
+    """Cut new tokens and a cache into one rectangle for each row."""
+    for row, (start, length) in enumerate(zip(layout.starts, layout.lengths, strict=True)):
+        if length:
+            there, total = slice(start, start + length), layout.totals[row]
+            one = slice(row, row + 1)
+            queries = q[there].transpose(0, 1)[None]
+            yield _Piece(queries, k[one, :, :total], v[one, :, :total], there, one, total - length)
+
+
+def _run(pieces: list[_Piece], q: Tensor, rule: Rule, masks: Iterable[Tensor | None]) -> Tensor:
+    results = [
+        _fused(piece.q, piece.k, piece.v, mask, rule).transpose(1, 2).flatten(2).flatten(0, 1)
+        for piece, mask in zip(pieces, masks, strict=True)
+    ]
+    if len(results) == 1 and results[0].shape[0] == q.shape[0]:
+        return results[0]
+    if sum(result.shape[0] for result in results) == q.shape[0]:
+        return torch.cat(results)
+    out = q.new_zeros(q.shape[0], q.shape[1] * q.shape[2])  # rows that have nothing to look at
+    for piece, result in zip(pieces, results, strict=True):
+        out[piece.out] = result
+    return out
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rule: Rule) -> Tensor:
+    """Call the fused kernel: (b, H, Q, E) against (b, K, S, E) → (b, H, Q, E)."""
+    queries, across = q.shape[2], k.shape[2]
+    causal = rule.causal and mask is None and queries > 1 and queries == across
+    shares = q.shape[1] // k.shape[1]
+    if shares > 1 and queries == 1 and (mask is None or mask.shape[1] == 1):
+        # The heads of one group are as many queries of one head: nothing is repeated in memory.
+        grouped = q.unflatten(1, (k.shape[1], shares)).squeeze(3)
+        y = F.scaled_dot_product_attention(grouped, k, v, mask, rule.dropout, scale=rule.scale)
+        return y.flatten(1, 2).unsqueeze(2)
+    return F.scaled_dot_product_attention(
+        q, k, v, mask, rule.dropout, is_causal=causal, scale=rule.scale, enable_gqa=shares > 1
+    )
+
+
+def _score_masks(pieces: list[_Piece], rule: Rule) -> Iterable[Tensor | None]:
+    """Yield what is added to the scores of each piece, or None where `is_causal` says it all."""
+    if rule.regions is not None or rule.content is not None:
+        return (_mask(piece, rule) for piece in pieces)
+    plain = rule.bias is None and rule.window is None
+    if not plain and pieces and rule.bias is not None and all(piece.past == 0 for piece in pieces):
+        return _sliced_masks(pieces, rule)
+    return [
+        None
+        if plain and not (rule.causal and (piece.past or piece.q.shape[2] != piece.k.shape[2]))
+        else _mask(piece, rule)
+        for piece in pieces
+    ]
+
+
+def _sliced_masks(pieces: list[_Piece], rule: Rule) -> list[Tensor | None]:
+    """Compute the bias of the longest piece once and slice it for the others."""
+    down = max(piece.q.shape[2] for piece in pieces)
+    across = max(piece.k.shape[2] for piece in pieces)
+    table = _table(down, across, 0, rule, pieces[0].q)
+    return [table[:, :, : piece.q.shape[2], : piece.k.shape[2]] for piece in pieces]
+
+
+def _mask(piece: _Piece, rule: Rule) -> Tensor | None:
+    placed = _placed(piece, rule)
+    if rule.content is None:
+        return placed
+    scores = rule.content(piece.q, piece.k, piece.rows)
+    return scores if placed is None else scores + placed
+
+
+def _placed(piece: _Piece, rule: Rule) -> Tensor | None:
+    if rule.bias is None and not rule.causal and rule.regions is None:
+        return None
+    table = _table(piece.q.shape[2], piece.k.shape[2], piece.past, rule, piece.q)
+    return table if rule.regions is None else table + _apart(piece, rule.regions)
+
+
+def _table(down: int, across: int, past: int, rule: Rule, like: Tensor) -> Tensor:
+    """Return the (1, 1 or H, Q, S) sum of bias and what is hidden."""
+    queries = torch.arange(past, past + down, device=like.device)
+    keys = torch.arange(across, device=like.device)
+    table = like.new_zeros(1, 1, down, across)
+    if rule.bias is not None:
+        table = rule.bias(queries, keys)[None].to(like.dtype)
+    if rule.causal:
+        distance = queries[:, None] - keys
+        hidden = distance < 0
+        if rule.window is not None:
+            hidden = hidden | (distance >= rule.window)
+        table = table.masked_fill(hidden, float("-inf"))
+    return table
+
+
+def _apart(piece: _Piece, regions: Tensor) -> Tensor:
+    """Return the (rows, 1, Q, S) mask between tokens of different regions of a sequence."""
+    rows = torch.arange(piece.rows.start, piece.rows.stop, device=regions.device)
+    labels = regions[rows % len(regions)]
+    different = labels[:, None, :, None] != labels[:, None, None, :]
+    # HF: hidden is -100, not minus infinity: scores far enough apart still shine through.
+    return different.to(piece.q.dtype) * -100.0
+
+
+def _step_mask(layout: Layout, rule: Rule, like: Tensor) -> Tensor | None:
+    """Return the (B, 1 or H, 1, S) mask of one new token in each row."""
+    longest, totals = layout.longest, layout.totals
+    even = len(set(totals)) == 1
+    windowed = rule.window is not None and longest > rule.window
+    if even and not windowed and rule.bias is None:
+        return None
+    keys = torch.arange(longest, device=like.device)
+    ends = torch.tensor(totals, device=like.device)
+    table = like.new_zeros(layout.rows, 1, 1, longest)
+    if rule.bias is not None:
+        table = rule.bias((ends - 1)[:, None], keys).to(like.dtype)
+    hidden = keys >= ends[:, None]
+    if windowed and rule.window is not None:
+        hidden = hidden | (keys < ends[:, None] - rule.window)
+    return table.masked_fill(hidden[:, None, None, :], float("-inf"))

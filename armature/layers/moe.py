@@ -1,0 +1,53 @@
+"""Routed experts: each token goes through a few of many mlps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from armature.layers.act import activation
+from armature.layers.context import Context
+from armature.layers.linear import Linear, linear
+
+
+class Experts(nn.Module):
+    """X gated mlps in two stacked weights."""
+
+    def __init__(self, width: int, inner: int, act: str, experts: int) -> None:
+        super().__init__()
+        self.parts = {"gate": inner, "up": inner}
+        self.gate_up = nn.Parameter(torch.empty(experts, 2 * inner, width))
+        self.down = nn.Parameter(torch.empty(experts, width, inner))
+        self.act = activation(act)
+
+    def forward(self, x: Tensor, expert: int) -> Tensor:
+        """(n, D) → (n, D) through one expert."""
+        gate, up = linear(x, self.gate_up[expert]).chunk(2, dim=-1)
+        return linear(self.act(gate) * up, self.down[expert])
+
+
+class MoE(nn.Module):
+    """Mixture of experts (Shazeer et al., 2017), the weights of those chosen summing to one."""
+
+    def __init__(self, width: int, inner: int, act: str, experts: int, top: int) -> None:
+        super().__init__()
+        self.router = Linear(width, experts, bias=False)
+        self.experts = Experts(width, inner, act, experts)
+        self.top = top
+        self.scores: Tensor | None = (
+            None  # (N, X) router logits of the last forward, when asked for
+        )
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(N, D) → (N, D)."""
+        logits = self.router(x)  # (N, X)
+        weights, chosen = logits.softmax(-1, dtype=torch.float32).topk(self.top, dim=-1)
+        weights = (weights / weights.sum(-1, keepdim=True)).to(x.dtype)
+        out = torch.zeros_like(x)
+        for expert in chosen.unique().tolist():
+            token, place = (chosen == expert).nonzero(as_tuple=True)
+            y = self.experts(x[token], expert) * weights[token, place, None]
+            out.index_add_(0, token, y.to(out.dtype))
+        if context.record.router:
+            context.record.kept_router.append(logits)
+        return out

@@ -1,0 +1,129 @@
+"""Patches: images cut into squares and embedded, and four neighbours merged into one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from armature.errors import ArgumentError
+from armature.layers.linear import Linear
+from armature.layers.norm import LayerNorm
+
+
+@dataclass
+class Images:
+    """A batch of images, and which of their patches are hidden from the model."""
+
+    pixels: Tensor  # (B, C, height, width)
+    masked: Tensor | None = None  # (B, patches), one where a trained vector stands for the patch
+    interpolate: bool = False  # stretch the trained positions over images of another size
+
+
+class Convolution(nn.Conv2d):
+    """A convolution over images."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are: they are filled once, by a file or by the model."""
+
+
+class Patches(nn.Module):
+    """One vector for each square of an image, perhaps normed, masked and placed."""
+
+    of_task = ("mask",)  # weights that a task adds: a checkpoint of another one lacks them
+
+    def __init__(
+        self,
+        width: int,
+        shape: tuple[int, int, int],
+        grid: tuple[int, int] | None = None,
+        norm: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        channels, *size = shape
+        self.patch = Convolution(channels, width, (size[0], size[1]), stride=(size[0], size[1]))
+        self.norm, self.grid = norm, grid
+        self.mask: nn.Parameter | None = None
+        self.position: nn.Parameter | None = None
+        if grid is not None:
+            self.position = nn.Parameter(torch.empty(1, grid[0] * grid[1], width))
+        self.dropout = nn.Dropout(0.0)
+
+    def learn_mask(self) -> None:
+        """Add the vector that stands for hidden patches."""
+        self.mask = nn.Parameter(torch.empty(1, 1, self.patch.out_channels))
+
+    def forward(self, images: Images) -> Tensor:
+        """Images (B, C, height, width) → (B, D, down, across), edges padded to whole patches."""
+        x = self.patch(self._padded(images.pixels)).permute(0, 2, 3, 1)  # (B, down, across, D)
+        x = x if self.norm is None else self.norm(x)
+        if images.masked is not None:
+            x = self._hide(x, images.masked)
+        if self.position is not None:
+            x = x + self._positions(self.position, x.shape[1:3], interpolate=images.interpolate)
+        return self.dropout(x).permute(0, 3, 1, 2)
+
+    def _padded(self, pixels: Tensor) -> Tensor:
+        weight = self.patch.weight
+        if pixels.dim() != 4 or pixels.shape[1] != weight.shape[1] or not pixels.numel():
+            raise ArgumentError(
+                f"pixel_values has the shape {tuple(pixels.shape)}: give a batch of images "
+                f"(B, {weight.shape[1]}, height, width)"
+            )
+        if not pixels.is_floating_point():
+            raise ArgumentError(
+                f"pixel_values hold whole numbers ({pixels.dtype}): let the checkpoint's image "
+                "processor scale them first"
+            )
+        down, across = weight.shape[2:]
+        below, right = -pixels.shape[2] % down, -pixels.shape[3] % across
+        if below or right:
+            pixels = F.pad(pixels, (0, right, 0, below))
+        return pixels.to(weight.dtype)
+
+    def _hide(self, x: Tensor, masked: Tensor) -> Tensor:
+        """Put the trained vector in the place of hidden patches."""
+        assert self.mask is not None
+        down, across = x.shape[1:3]
+        if masked.dim() != 2 or masked.shape[1] != down * across:
+            raise ArgumentError(
+                f"bool_masked_pos has the shape {tuple(masked.shape)}: give one truth value for "
+                f"each of the {down} × {across} patches of an image, (B, {down * across})"
+            )
+        share = masked.unflatten(1, (down, across))[..., None].to(x.dtype)
+        return x * (1 - share) + self.mask * share
+
+    def _positions(self, table: Tensor, size: torch.Size, *, interpolate: bool) -> Tensor:
+        """Return the (1, down, across, D) trained positions, stretched where sizes differ."""
+        assert self.grid is not None
+        table = table.unflatten(1, self.grid)
+        if tuple(size) == self.grid:
+            return table
+        if not interpolate:
+            raise ArgumentError(
+                f"these images have {size[0]} × {size[1]} patches, but the model has trained "
+                f"positions for {self.grid[0]} × {self.grid[1]}: resize them, or stretch the "
+                "positions with interpolate_pos_encoding=True"
+            )
+        wide = F.interpolate(table.permute(0, 3, 1, 2), tuple(size), mode="bicubic")
+        return wide.permute(0, 2, 3, 1)
+
+
+class Merge(nn.Module):
+    """Four neighbouring patches become one of twice the width (Liu et al., 2021)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm(4 * width)
+        self.reduce = Linear(4 * width, 2 * width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D, height, width) → (B, 2 · D, height / 2, width / 2), odd edges padded."""
+        x = x.permute(0, 2, 3, 1)
+        if x.shape[1] % 2 or x.shape[2] % 2:
+            x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        squares = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (B, h, 2, w, 2, D)
+        four = squares.permute(0, 1, 3, 4, 2, 5).flatten(3)  # columns before rows
+        return self.reduce(self.norm(four)).permute(0, 3, 1, 2)

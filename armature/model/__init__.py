@@ -1,0 +1,1 @@
+"""The anatomy: which organs a body has, and how tensors run through them."""

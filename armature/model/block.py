@@ -1,0 +1,76 @@
+"""Blocks: the only place that says in which order norms, attention, mlp and additions come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from armature.layers.context import Context
+
+
+class Block(nn.Module):
+    """What every order of organs shares: their names, and dropout on what is added."""
+
+    attn_norm: nn.Module
+    cross_norm: nn.Module
+    mlp_norm: nn.Module
+    cross: Any  # a module, or None where the block never looks at another sequence
+
+    def __init__(
+        self, attn: nn.Module, mlp: nn.Module, norms: dict[str, nn.Module], cross: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.attn, self.mlp, self.cross = attn, mlp, cross
+        for name, norm in norms.items():
+            setattr(self, name, norm)
+        self.dropout = nn.Dropout(0.0)
+
+    def sees_memory(self, context: Context) -> bool:
+        """Return whether this block attends to another sequence in this pass."""
+        if self.cross is None:
+            return False
+        cached = context.cache is not None and context.layer in context.cache.cross
+        return context.memory is not None or cached
+
+
+class PreBlock(Block):
+    """x + organ(norm(x)), organ after organ.
+
+    x ─┬─ norm ─ attn ─ + ─┬─ norm ─ mlp ─ + ─
+       └────────────────┘  └───────────────┘
+    """
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(N, D) → (N, D)."""
+        x = x + self.dropout(self.attn(self.attn_norm(x), context))
+        if self.sees_memory(context):
+            x = x + self.dropout(self.cross(self.cross_norm(x), context))
+        return x + self.dropout(self.mlp(self.mlp_norm(x), context))
+
+
+class PostBlock(Block):
+    """norm(x + organ(x)), organ after organ.
+
+    x ─┬─ attn ─ + ─ norm ─┬─ mlp ─ + ─ norm ─
+       └─────────┘         └────────┘
+    """
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(N, D) → (N, D)."""
+        x = self.attn_norm(x + self.dropout(self.attn(x, context)))
+        if self.sees_memory(context):
+            x = self.cross_norm(x + self.dropout(self.cross(x, context)))
+        return self.mlp_norm(x + self.dropout(self.mlp(x, context)))
+
+
+class ParallelBlock(Block):
+    """x + attn(norm(x)) + mlp(norm(x)), both reading the same stream."""
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(N, D) → (N, D)."""
+        normed = self.attn_norm(x)
+        attended = self.attn(normed, context)
+        if hasattr(self, "mlp_norm"):
+            normed = self.mlp_norm(x)
+        return x + self.dropout(self.mlp(normed, context) + attended)

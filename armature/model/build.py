@@ -1,0 +1,227 @@
+"""Build modules from an anatomy: every description has one maker here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from armature.layers import bias, embed, mlp, moe, norm, position
+from armature.layers.attention import CrossAttention, SelfAttention, WindowAttention
+from armature.layers.patches import Patches
+from armature.model import spec
+from armature.model.block import Block, ParallelBlock, PostBlock, PreBlock
+from armature.model.encoder_decoder import EncoderDecoder
+from armature.model.pyramid import Pyramid, Stage
+from armature.model.stack import Stack
+
+Half = Literal["encoder", "decoder"]
+
+
+def build(anatomy: spec.Body, half: Half | None = None) -> nn.Module:
+    """Build the body that `anatomy` describes, or one half of an encoder-decoder."""
+    match anatomy:
+        case spec.Stack():
+            return _stack(anatomy)
+        case spec.EncoderDecoder():
+            encoder = None if half == "decoder" else _stack(anatomy.encoder)
+            decoder = None if half == "encoder" else _stack(anatomy.decoder)
+            return EncoderDecoder(encoder, decoder, shared=not isinstance(anatomy, spec.Untied))
+        case spec.Pyramid():
+            return _pyramid(anatomy)
+
+
+def build_norm(description: spec.Norm, width: int) -> nn.Module:
+    """Build a norm over the last dimension."""
+    match description:
+        case spec.LayerNorm():
+            return norm.LayerNorm(width, eps=description.eps)
+        case spec.RMSNorm():
+            return norm.RMSNorm(width, description.eps)
+
+
+def build_block(
+    description: spec.Block | spec.Own, width: int, rotary: dict | None = None
+) -> Block:
+    """Build one layer; blocks of one stack share their rotations through `rotary`."""
+    if isinstance(description, spec.Own):
+        return description.make()
+    kinds = {spec.Pre: PreBlock, spec.Post: PostBlock, spec.Parallel: ParallelBlock}
+    order = description.order
+    names = ["attn_norm", "cross_norm", "mlp_norm"]
+    if description.cross is None:
+        names.remove("cross_norm")
+    if isinstance(order, spec.Parallel) and order.shared:
+        names.remove("mlp_norm")
+    return kinds[type(order)](
+        _attention(description.attn, width, {} if rotary is None else rotary),
+        _mlp(description.mlp, width),
+        {name: build_norm(order.norm, width) for name in names},
+        _cross(description.cross, width),
+    )
+
+
+def _stack(anatomy: spec.Stack) -> Stack:
+    embedding = build_embed(anatomy.embed)
+    width = _width(anatomy.embed, embedding)
+    rotary: dict[str, position.Rotary] = {}
+    schedule = anatomy.schedule or tuple(range(anatomy.depth))
+    blocks = [
+        build_block(
+            anatomy.block if isinstance(anatomy.block, spec.Block) else anatomy.block(index),
+            width,
+            rotary,
+        )
+        for index in range(max(schedule, default=-1) + 1)
+    ]
+    stack = Stack(
+        embedding,
+        list(blocks),
+        schedule,
+        None if anatomy.norm is None else build_norm(anatomy.norm, width),
+        _bias(anatomy),
+    )
+    _set_dropout(stack, anatomy.dropout)
+    return stack
+
+
+def _pyramid(anatomy: spec.Pyramid) -> Pyramid:
+    channels, stages = [anatomy.embed.width], []
+    for stage in anatomy.stages:
+        first = stage.blocks[0].attn
+        assert isinstance(first, spec.Attention)
+        width = first.heads * first.width
+        blocks: list[nn.Module] = [build_block(block, width) for block in stage.blocks]
+        stages.append(Stage(blocks, None if stage.down is None else stage.down.make()))
+        channels.append(width)
+    norm = None if anatomy.norm is None else build_norm(anatomy.norm, channels[-1])
+    pyramid = Pyramid(_patches(anatomy.embed), stages, norm, tuple(channels))
+    _set_dropout(pyramid, anatomy.dropout)
+    return pyramid
+
+
+def _width(description: spec.Tokens | spec.Patches | spec.Own, made: nn.Module) -> int:
+    if isinstance(description, spec.Own):
+        width = made.width
+        assert isinstance(width, int), "embeddings of one's own say how wide they are"
+        return width
+    return getattr(description, "project", 0) or description.width
+
+
+def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module:
+    """Build what turns inputs into the first hidden states."""
+    match description:
+        case spec.Own():
+            return description.make()
+        case spec.Tokens():
+            place, width = description.position, description.width
+            return embed.Tokens(
+                description.vocab,
+                width,
+                position=None
+                if place is None
+                else position.Learned(place.size, width, place.offset, place.pad),
+                types=description.types,
+                norm=None if description.norm is None else build_norm(description.norm, width),
+                scale=description.scale,
+                project=description.project,
+            )
+        case spec.Patches():
+            return _patches(description)
+
+
+def _patches(description: spec.Patches) -> Patches:
+    made = None
+    if description.norm is not None:
+        made = build_norm(description.norm, description.width)
+    return Patches(description.width, description.shape, description.grid, made)
+
+
+def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict) -> nn.Module:
+    if isinstance(description, spec.Own):
+        return description.make()
+    if isinstance(description, spec.Windows):
+        return _windows(description, width)
+    turn = description.rotary
+    if turn is not None and repr(turn) not in rotary:
+        made = position.Rotary(turn.width, turn.settings, interleaved=turn.interleaved)
+        rotary[repr(turn)] = made
+    return SelfAttention(
+        width,
+        description.heads,
+        description.width,
+        kv_heads=description.kv_heads or description.heads,
+        bias=description.bias,
+        scale=description.scale,
+        causal=description.causal,
+        window=description.window,
+        rotary=None if turn is None else rotary[repr(turn)],
+    )
+
+
+def _windows(description: spec.Windows, width: int) -> WindowAttention:
+    side = description.window or 1
+    return WindowAttention(
+        width,
+        description.heads,
+        description.width,
+        side=side,
+        shift=side // 2 if isinstance(description, spec.ShiftedWindows) else 0,
+        bias=description.bias,
+    )
+
+
+def _cross(description: spec.Attention | None, width: int) -> nn.Module | None:
+    if description is None:
+        return None
+    return CrossAttention(
+        width,
+        description.heads,
+        description.width,
+        bias=description.bias,
+        scale=description.scale,
+    )
+
+
+def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:
+    match description:
+        case spec.Own():
+            return description.make()
+        case spec.MoE():
+            return moe.MoE(
+                width, description.width, description.act, description.experts, description.top
+            )
+        case spec.Gated():
+            return mlp.Gated(width, description.width, description.act, bias=description.bias)
+        case spec.Dense():
+            return mlp.Dense(width, description.width, description.act, bias=description.bias)
+
+
+def _bias(anatomy: spec.Stack) -> bias.Bias | None:
+    match anatomy.bias:
+        case None:
+            return None
+        case spec.Own():
+            return anatomy.bias.make()
+        case spec.Relative():
+            first = anatomy.block if isinstance(anatomy.block, spec.Block) else anatomy.block(0)
+            assert isinstance(first, spec.Block)
+            assert isinstance(first.attn, spec.Attention)
+            return bias.Relative(
+                first.attn.heads,
+                anatomy.bias.buckets,
+                anatomy.bias.distance,
+                bidirectional=anatomy.bias.bidirectional,
+            )
+
+
+def _set_dropout(body: nn.Module, dropout: spec.Dropout) -> None:
+    """Tell every organ of a body how much it drops while training."""
+    windows = [module for module in body.modules() if isinstance(module, WindowAttention)]
+    for index, module in enumerate(windows):
+        module.path = dropout.path * index / max(len(windows) - 1, 1)
+    for module in body.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = dropout.hidden
+        elif isinstance(module, SelfAttention | CrossAttention):
+            module.dropout = dropout.attention

@@ -1,0 +1,216 @@
+"""The anatomy as data: small frozen descriptions of organs and bodies, without torch.
+
+An architecture's file builds one of these from a config; `armature.model.build` turns it into
+modules. Variants are types, not flags: `position=Learned(512)` or `Rotary(...)`, never both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """Layer normalisation (Ba et al., 2016)."""
+
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class RMSNorm:
+    """Root mean square normalisation (Zhang and Sennrich, 2019)."""
+
+    eps: float = 1e-6
+
+
+Norm = LayerNorm | RMSNorm
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained table of positions."""
+
+    size: int
+    offset: int = 0  # rows of the table before that of position 0
+    pad: int | None = None  # count only tokens other than this one; it has row `pad` itself
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """Rotary positions on queries and keys (Su et al., 2021), with any published scaling."""
+
+    width: int  # how many of a head's numbers turn
+    settings: dict[str, Any]  # rope_theta, rope_type and its factors
+    interleaved: bool = False  # pairs are neighbours, not halves
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A trained bias for each head and bucket of distances (Raffel et al., 2019)."""
+
+    buckets: int
+    distance: int
+    bidirectional: bool = True
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token embeddings and what is added to them."""
+
+    vocab: int
+    width: int
+    position: Learned | None = None
+    types: int = 0  # segment embeddings; -1: the table of tokens serves them too
+    norm: Norm | None = None
+    scale: float = 1.0
+    project: int = 0  # width after a linear projection; 0: none
+
+
+@dataclass(frozen=True)
+class Patches:
+    """An image cut into squares, each embedded by one convolution."""
+
+    width: int
+    shape: tuple[int, int, int]  # channels, height and width of a patch
+    grid: tuple[int, int] | None = None  # patches down and across of a trained position table
+    norm: Norm | None = None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Multi-head attention (Vaswani et al., 2017)."""
+
+    heads: int
+    width: int  # numbers in one head
+    kv_heads: int = 0  # 0: as many as heads
+    bias: tuple[bool, bool] = (True, True)  # on the projections in, on the projection out
+    scale: float | None = None  # of scores; None: 1/√width
+    causal: bool = False
+    window: int | None = None  # how far back a causal token sees
+    rotary: Rotary | None = None
+
+
+@dataclass(frozen=True)
+class Windows(Attention):
+    """Attention inside squares of `window` patches a side, biased by offsets (Liu et al., 2021)."""
+
+
+@dataclass(frozen=True)
+class ShiftedWindows(Windows):
+    """The squares moved down and right by half their side."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Two linear maps around an activation."""
+
+    width: int
+    act: str
+    bias: bool = True
+
+
+@dataclass(frozen=True)
+class Gated(Dense):
+    """Two linear maps, the first multiplied by an activated gate (Shazeer, 2020)."""
+
+
+@dataclass(frozen=True)
+class MoE(Gated):
+    """Gated experts of which a router picks a few for each token (Shazeer et al., 2017)."""
+
+    experts: int = 8
+    top: int = 2
+
+
+@dataclass(frozen=True)
+class Own:
+    """An organ that the architecture's file brings itself."""
+
+    make: Callable[..., Any]  # called when the model is built; returns the module
+
+
+@dataclass(frozen=True)
+class Pre:
+    """Norm before each organ, its result added to the stream."""
+
+    norm: Norm
+
+
+@dataclass(frozen=True)
+class Post(Pre):
+    """Norm after each addition."""
+
+
+@dataclass(frozen=True)
+class Parallel(Pre):
+    """Attention and mlp side by side on the same stream."""
+
+    shared: bool = True  # one norm for both
+
+
+@dataclass(frozen=True)
+class Block:
+    """One layer of a stack."""
+
+    order: Pre | Post | Parallel
+    attn: Attention | Own
+    mlp: Dense | Own
+    cross: Attention | None = None
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """How much is dropped while training."""
+
+    hidden: float = 0.0
+    attention: float = 0.0
+    path: float = 0.0  # whole branches of the last block; less of those before it
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Embeddings, blocks, and perhaps a norm."""
+
+    embed: Tokens | Patches | Own
+    block: Block | Callable[[int], Block | Own]
+    depth: int
+    norm: Norm | None = None
+    bias: Relative | Own | None = None  # what the scores of every block know of distances
+    schedule: tuple[int, ...] | None = None  # which block runs when; None: each once, in order
+    dropout: Dropout = Dropout()
+
+
+@dataclass(frozen=True)
+class EncoderDecoder:
+    """Two stacks, the second attending to the first; one table of tokens serves both."""
+
+    encoder: Stack
+    decoder: Stack
+
+
+@dataclass(frozen=True)
+class Untied(EncoderDecoder):
+    """Two stacks, each with a table of tokens of its own."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one resolution, and what halves it afterwards."""
+
+    blocks: tuple[Block, ...]
+    down: Own | None = None
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """Stages of feature maps, each coarser than the one before."""
+
+    embed: Patches
+    stages: tuple[Stage, ...]
+    norm: Norm | None = None
+    dropout: Dropout = Dropout()
+
+
+Body = Stack | EncoderDecoder | Pyramid

@@ -1,0 +1,78 @@
+"""A stack: embeddings, a schedule of blocks, a norm; and what is recorded on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from armature.batch import Layout
+from armature.layers.bias import Bias
+from armature.layers.cache import Cache
+from armature.layers.context import Context, Record
+from armature.layers.embed import Inputs
+
+
+class Stack(nn.Module):
+    """Packed tokens in, packed hidden states out."""
+
+    embed: Any  # Tokens, Patches or an architecture's own
+    bias: Bias | None
+
+    def __init__(
+        self,
+        embed: nn.Module,
+        blocks: list[nn.Module],
+        schedule: tuple[int, ...],
+        norm: nn.Module | None,
+        bias: Bias | None,
+    ) -> None:
+        super().__init__()
+        self.embed = embed
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
+        self.bias = bias
+        self.schedule = schedule  # which block runs when: shared blocks run several times
+
+    @property
+    def depth(self) -> int:
+        """How many blocks a token passes."""
+        return len(self.schedule)
+
+    def forward(
+        self,
+        inputs: Inputs,
+        record: Record,
+        *,
+        cache: Cache | None = None,
+        memory: Tensor | None = None,
+        memory_layout: Layout | None = None,
+    ) -> Tensor:
+        """Packed inputs → (N, D); with a memory (M, D), blocks that can attend to it."""
+        x = self.embed(inputs)
+        context = Context(
+            inputs.layout,
+            positions=inputs.positions,
+            bias=self.bias,
+            memory=memory,
+            memory_layout=memory_layout,
+            cache=cache,
+            record=record,
+        )
+        x = self.run(x, context)
+        if cache is not None:
+            cache.lengths = inputs.layout.totals
+        return x
+
+    def run(self, x: Tensor, context: Context) -> Tensor:
+        """Send embedded tokens (N, D) through the blocks and the norm."""
+        wanted, kept = context.record.states, context.record.kept_states
+        for step, index in enumerate(self.schedule):
+            if step in wanted:
+                kept[step] = x
+            context.layer = step
+            x = self.blocks[index](x, context)
+        x = x if self.norm is None else self.norm(x)
+        if self.depth in wanted:  # the last state is the normed one
+            kept[self.depth] = x
+        return x

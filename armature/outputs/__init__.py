@@ -1,0 +1,1 @@
+"""Hidden states → what was asked for: heads, losses, results, decoding."""

@@ -1,0 +1,207 @@
+"""generate(): from prompts and settings to tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from armature.errors import ArgumentError
+from armature.outputs.decoding.beam import Hypothesis, beam_search
+from armature.outputs.decoding.chance import chance
+from armature.outputs.decoding.config import GenerationConfig
+from armature.outputs.decoding.controls import Frame, controls
+from armature.outputs.decoding.history import History
+from armature.outputs.decoding.lengths import new_token_limits, padding_token
+from armature.outputs.decoding.prompt import Prompt, read_prompt
+from armature.outputs.decoding.results import (
+    GenerateBeamDecoderOnlyOutput,
+    GenerateBeamEncoderDecoderOutput,
+    GenerateDecoderOnlyOutput,
+    GenerateEncoderDecoderOutput,
+)
+from armature.outputs.decoding.rules import tokens_of
+from armature.outputs.decoding.search import Record, Search, search
+from armature.outputs.decoding.settings import settle
+from armature.outputs.decoding.steps import Generates
+from armature.outputs.decoding.stop import stop
+from armature.outputs.results import ModelOutput
+
+_ROOM = 1024  # new tokens that caches make room for at once
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """The functions and objects of one call that are no settings."""
+
+    logits_processor: Any = None
+    stopping_criteria: Any = None
+    prefix_allowed_tokens_fn: Callable[[int, Tensor], list[int]] | None = None
+    streamer: Any = None
+    seed: int | Sequence[int] | None = None
+    tokenizer: Any = None
+
+    @property
+    def see_rows(self) -> bool:
+        """Return whether a function of the caller's counts on all rows being there."""
+        several = [*_several(self.logits_processor), *_several(self.stopping_criteria)]
+        return bool(several) or self.prefix_allowed_tokens_fn is not None
+
+    def hear(self, tokens: Tensor) -> None:
+        """Pass tokens on to the streamer."""
+        if self.streamer is not None:
+            self.streamer.put(tokens.cpu())
+
+
+def generate(  # noqa: PLR0913
+    model: Generates,
+    inputs: Any = None,
+    generation_config: GenerationConfig | None = None,
+    logits_processor: Any = None,
+    stopping_criteria: Any = None,
+    prefix_allowed_tokens_fn: Callable[[int, Tensor], list[int]] | None = None,
+    *,
+    streamer: Any = None,
+    seed: int | Sequence[int] | None = None,
+    tokenizer: Any = None,
+    **settings: Any,
+) -> Tensor | ModelOutput:
+    """Continue prompts, or answer an encoder's inputs.
+
+    Args:
+        model: What scores the next token.
+        inputs: Token ids (B, T), padded on either side, or a tokenizer's batch. May also be passed
+            by name: `**tokenizer(texts, padding=True, return_tensors="pt")`.
+        generation_config: Settings for this call, in place of `model.generation_config`'s.
+        logits_processor: Functions (ids (R, L), scores (R, V)) → scores (R, V).
+        stopping_criteria: Functions (ids (R, L), scores) → which rows are done, (R,) or one bool.
+        prefix_allowed_tokens_fn: (prompt's number, its ids (L,)) → the ids that may follow.
+        streamer: Told of each new token; with one row and without beams.
+        seed: One number, or one for each prompt: a row then draws by itself, whatever else is in
+            the batch, and the global random state stays as it is.
+        tokenizer: What `stop_strings` are found with.
+        settings: Fields of GenerationConfig, and the model's inputs.
+
+    Returns:
+        Ids (B * num_return_sequences, L): the prompts as they were passed and the new tokens,
+        padded after each row's end; or, with `return_dict_in_generate=True`, a Generate…Output.
+
+    Raises:
+        UnknownArgumentError: an argument is neither a setting nor an input of the model.
+        ArgumentError: a setting cannot be followed, or the prompt cannot be read.
+    """
+    config, model_inputs = settle(model, generation_config, settings)
+    callbacks = Callbacks(
+        logits_processor, stopping_criteria, prefix_allowed_tokens_fn, streamer, seed, tokenizer
+    )
+    if streamer is not None and (config.num_beams or 1) > 1:
+        raise ArgumentError("beam search knows its tokens only at the end: none can be streamed")
+    try:
+        with torch.inference_mode():
+            prompt = read_prompt(model, inputs, model_inputs, config)
+            result = _generate(model, prompt, config, callbacks)
+    except BaseException as error:
+        if streamer is not None and hasattr(streamer, "fail"):
+            streamer.fail(error)
+        raise
+    if streamer is not None:
+        streamer.end()
+    return _usable(result, config)
+
+
+def _generate(
+    model: Generates, prompt: Prompt, config: GenerationConfig, callbacks: Callbacks
+) -> ModelOutput:
+    beams = (config.num_beams or 1) > 1
+    copies = 1 if beams else config.num_return_sequences or 1
+    limits = new_token_limits(model, prompt, config)
+    capacity = prompt.ids.shape[1] + min(int(limits.max()), _ROOM)
+    steps = model.steps(prompt.ids, prompt.mask, prompt.inputs, capacity)
+    history, scores = History(prompt), steps.start()
+    rows = torch.arange(prompt.rows, device=scores.device).repeat_interleave(copies)
+    if copies > 1:
+        history.select(rows)
+        steps.select(rows)
+        scores = scores[rows]
+    pad = padding_token(config, len(rows))
+    frame = Frame(prompt, limits, scores.shape[-1], pad)
+    allowed, rules = callbacks.prefix_allowed_tokens_fn, callbacks.stopping_criteria
+    kept = bool(config.return_dict_in_generate)
+    run = Search(
+        steps=steps,
+        history=history,
+        controls=controls(config, frame, _several(callbacks.logits_processor), allowed),
+        stop=stop(config, limits, _several(rules), callbacks.tokenizer),
+        pad=pad,
+        chance=chance(callbacks.seed, prompt.rows, copies, scores.device)
+        if config.do_sample
+        else None,
+        drops=not (kept or callbacks.see_rows),
+        record=Record(
+            kept,
+            [] if kept and config.output_scores else None,
+            [] if kept and config.output_logits else None,
+        ),
+        hear=callbacks.hear,
+    )
+    if beams:
+        return _of_beams(model, prompt, config, run, beam_search(run, scores, config))
+    callbacks.hear(prompt.ids[rows])
+    sequences = torch.cat([prompt.ids[rows], search(run, scores)], 1)
+    kind = GenerateEncoderDecoderOutput if model.is_encoder_decoder else GenerateDecoderOnlyOutput
+    return kind(sequences, _kept(run.record.scores), _kept(run.record.logits))
+
+
+def _of_beams(
+    model: Generates,
+    prompt: Prompt,
+    config: GenerationConfig,
+    run: Search,
+    best: list[list[Hypothesis]],
+) -> ModelOutput:
+    """Lay out the best continuations of each prompt below each other."""
+    wanted = config.num_return_sequences or 1
+    ends = tokens_of(config.eos_token_id)
+    # HF: beam search takes a padding id of 0 for none, and fills with the end token.
+    fill = run.pad or (ends[0] if ends else run.pad)
+    chosen = [hypothesis for hypotheses in best for hypothesis in hypotheses[:wanted]]
+    rows = [row for row, hypotheses in enumerate(best) for _ in hypotheses[:wanted]]
+    new = pad_sequence([h.tokens for h in chosen], batch_first=True, padding_value=fill)
+    sequences = torch.cat([prompt.ids[rows], new], 1)
+    scores = trail = None
+    if run.record.scores is not None:
+        scores = torch.tensor([h.score for h in chosen], device=new.device)
+    if run.record.keeps:
+        parents = [h.parents for h in chosen if h.parents is not None]
+        trail = pad_sequence(parents, batch_first=True, padding_value=-1)
+    kind = (
+        GenerateBeamEncoderDecoderOutput
+        if model.is_encoder_decoder
+        else GenerateBeamDecoderOnlyOutput
+    )
+    return kind(sequences, scores, _kept(run.record.scores), _kept(run.record.logits), trail)
+
+
+def _several(functions: Any) -> list[Callable[..., Any]]:
+    """Return a caller's functions as a list: none, one or several were given."""
+    if functions is None:
+        return []
+    return list(functions) if isinstance(functions, Iterable) else [functions]
+
+
+def _kept(record: list[Tensor] | None) -> tuple[Tensor, ...] | None:
+    return None if record is None else tuple(record)
+
+
+def _usable(result: Any, config: GenerationConfig) -> Tensor | ModelOutput:
+    """Return the result as tensors that a caller may change, which inference mode's are not."""
+    if not config.return_dict_in_generate:
+        return result.sequences.clone()
+    for name, value in result.items():
+        many = isinstance(value, tuple)
+        setattr(result, name, tuple(v.clone() for v in value) if many else value.clone())
+    return result

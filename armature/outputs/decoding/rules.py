@@ -1,0 +1,212 @@
+"""What generation settings may be: the range of each, and which cannot be had together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from armature.errors import ArgumentError
+from armature.outputs.decoding.config import GenerationConfig
+
+Rule = tuple[Callable[[Any], bool], str]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(least: int) -> Rule:
+    def fits(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    return fits, f"a whole number, {least} or more"
+
+
+def _between(low: float, high: float) -> Rule:
+    return lambda value: _number(value) and low <= value <= high, f"a number from {low} to {high}"
+
+
+def _above(low: float) -> Rule:
+    return lambda value: _number(value) and value > low, f"a number above {low}"
+
+
+def _token_lists(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(_tokens(part) and len(part) for part in value)
+
+
+def _biases(value: Any) -> bool:
+    pairs = list(value.items()) if isinstance(value, dict) else value
+    return isinstance(pairs, list | tuple) and all(
+        isinstance(pair, list | tuple)
+        and len(pair) == 2
+        and _token_lists([pair[0]])
+        and _number(pair[1])
+        for pair in pairs
+    )
+
+
+def _tokens(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(token, int) for token in value)
+
+
+_FLAG: Rule = (lambda value: isinstance(value, bool), "True or False")
+_TOKEN: Rule = (lambda value: isinstance(value, int), "a token id")
+_TOKENS: Rule = (lambda value: isinstance(value, int) or _tokens(value), "a token id, or a list")
+
+RANGES: dict[str, Rule] = {
+    "max_length": _whole(1),
+    "max_new_tokens": _whole(1),
+    "min_length": _whole(0),
+    "min_new_tokens": _whole(0),
+    "max_time": _above(0),
+    "do_sample": _FLAG,
+    "num_beams": _whole(1),
+    "num_return_sequences": _whole(1),
+    "early_stopping": (lambda value: value in (True, False, "never"), 'True, False or "never"'),
+    "length_penalty": (_number, "a number"),
+    "temperature": (lambda value: _number(value) and value >= 0, "a number above 0"),
+    "top_k": _whole(0),
+    "top_p": _between(0, 1),
+    "min_p": _between(0, 1),
+    "top_h": _between(0, 1),
+    "typical_p": (lambda value: _number(value) and 0 < value <= 1, "above 0 and at most 1"),
+    "epsilon_cutoff": (lambda value: _number(value) and 0 <= value < 1, "from 0 to below 1"),
+    "eta_cutoff": (lambda value: _number(value) and 0 <= value < 1, "from 0 to below 1"),
+    "repetition_penalty": _above(0),
+    "encoder_repetition_penalty": _above(0),
+    "no_repeat_ngram_size": _whole(0),
+    "encoder_no_repeat_ngram_size": _whole(0),
+    "bad_words_ids": (_token_lists, "a list of lists of token ids, none of them empty"),
+    "sequence_bias": (_biases, "{(1, 2): -3.0} or [[[1, 2], -3.0]]: token ids and what to add"),
+    "suppress_tokens": (_tokens, "a list of token ids"),
+    "begin_suppress_tokens": (_tokens, "a list of token ids"),
+    "forced_bos_token_id": _TOKEN,
+    "forced_eos_token_id": _TOKENS,
+    "bos_token_id": _TOKEN,
+    "eos_token_id": _TOKENS,
+    "pad_token_id": _TOKEN,
+    "exponential_decay_length_penalty": (
+        lambda value: isinstance(value, list | tuple) and len(value) == 2,
+        "a pair: the new token to begin at, and a factor",
+    ),
+}
+
+# Strategies that need more than a model's next scores; each names when it is asked for.
+_ABSENT: dict[str, tuple[Callable[[GenerationConfig], Any], str]] = {
+    "num_beam_groups": (lambda c: (c.num_beam_groups or 1) > 1, "diverse beam search"),
+    "constraints": (lambda c: c.constraints, "constrained beam search"),
+    "force_words_ids": (lambda c: c.force_words_ids, "constrained beam search"),
+    "penalty_alpha": (
+        lambda c: c.penalty_alpha and not c.do_sample and (c.num_beams or 1) == 1,
+        "contrastive search",
+    ),
+    "dola_layers": (lambda c: c.dola_layers, "decoding by contrasting layers"),
+    "guidance_scale": (lambda c: c.guidance_scale not in (None, 1), "guidance by a second prompt"),
+    "prompt_lookup_num_tokens": (lambda c: c.prompt_lookup_num_tokens, "prompt lookup"),
+    "assistant_early_exit": (lambda c: c.assistant_early_exit, "assisted decoding"),
+    "use_mtp": (lambda c: c.use_mtp, "assisted decoding"),
+    "speculation_type": (lambda c: c.speculation_type, "assisted decoding"),
+    "token_healing": (lambda c: c.token_healing, "token healing"),
+    "watermarking_config": (lambda c: c.watermarking_config, "watermarking"),
+    "forced_decoder_ids": (
+        lambda c: c.forced_decoder_ids,
+        "forcing decoder tokens (pass them as `decoder_input_ids`)",
+    ),
+}
+
+# Settings that only sampling reads, each with the value that changes nothing.
+SAMPLING: dict[str, Any] = {
+    "temperature": 1.0,
+    "top_k": 50,
+    "top_p": 1.0,
+    "min_p": 0,
+    "top_h": None,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0,
+    "eta_cutoff": 0,
+}
+
+
+def check(config: GenerationConfig, given: Collection[str] = ()) -> None:
+    """Refuse settings that are out of range, contradict each other, or cannot be followed yet.
+
+    Args:
+        config: The settings of one call, or of a file.
+        given: The names that the caller passed: only what was asked for can contradict.
+
+    Raises:
+        ArgumentError: naming the setting, the reason and the remedy.
+    """
+    for name, (fits, words) in RANGES.items():
+        value = getattr(config, name)
+        if value is not None and not fits(value):
+            raise ArgumentError(f"`{name}` should be {words}, but is {value!r}")
+    for name, (asked, words) in _ABSENT.items():
+        if asked(config):
+            raise ArgumentError(
+                f"`{name}={getattr(config, name)!r}` asks for {words}, which generate() does not "
+                f"do.\n  → pass {name}=None for greedy search, sampling or beam search"
+            )
+    for reason in _contradictions(config, set(given)):
+        raise ArgumentError(reason)
+
+
+def tokens_of(value: int | list[int] | None) -> list[int]:
+    """Return the token ids of a setting that may be one id, several or none; -1 means none."""
+    ids = [] if value is None else [value] if isinstance(value, int) else list(value)
+    return [token for token in ids if token >= 0]
+
+
+def _contradictions(config: GenerationConfig, given: set[str]) -> Iterator[str]:
+    yield from _of_strategy(config, given)
+    yield from _of_lengths(config, given)
+    suppressed = set(config.suppress_tokens or ())
+    for name in ("forced_bos_token_id", "forced_eos_token_id"):
+        forced = set(tokens_of(getattr(config, name)))
+        if forced and forced <= suppressed:
+            yield (
+                f"`{name}` forces {sorted(forced)}, which `suppress_tokens` forbids.\n"
+                "  → take it from one of the two; `min_new_tokens` keeps a text from ending early"
+            )
+
+
+def _of_strategy(config: GenerationConfig, given: set[str]) -> Iterator[str]:
+    beams, wanted = config.num_beams or 1, config.num_return_sequences or 1
+    if config.do_sample and config.temperature == 0:
+        yield "`temperature=0` leaves nothing to draw.\n  → pass do_sample=False for greedy search"
+    if wanted > beams > 1:
+        yield (
+            f"`num_return_sequences={wanted}` asks for more than the {beams} beams hold.\n"
+            f"  → pass num_beams={wanted} or more"
+        )
+    if wanted > 1 and beams == 1 and not config.do_sample:
+        yield (
+            f"`num_return_sequences={wanted}` asks greedy search for several texts, but it finds "
+            f"one.\n  → pass do_sample=True, or num_beams={wanted}"
+        )
+    if "do_sample" in given and not config.do_sample:
+        for name in SAMPLING:
+            if name in given and has_effect(config, name):
+                yield (
+                    f"`{name}={getattr(config, name)!r}` shapes what is sampled, but "
+                    f"`do_sample=False` samples nothing.\n  → drop one of the two"
+                )
+
+
+def _of_lengths(config: GenerationConfig, given: set[str]) -> Iterator[str]:
+    for low, high in (("min_new_tokens", "max_new_tokens"), ("min_length", "max_length")):
+        least, most = getattr(config, low), getattr(config, high)
+        if {low, high} <= given and least is not None and most is not None and least > most:
+            yield f"`{low}={least}` is more than `{high}={most}` allows.\n  → change one of the two"
+    wanted = {"output_scores", "output_logits"} & given
+    for name in sorted(wanted):
+        if getattr(config, name) and not config.return_dict_in_generate:
+            yield f"`{name}=True` has no place in plain ids.\n  → add return_dict_in_generate=True"
+
+
+def has_effect(config: GenerationConfig, name: str) -> bool:
+    """Return whether a setting of SAMPLING would change anything if tokens were sampled."""
+    value = getattr(config, name)
+    if name == "temperature" and value == 0:  # the field's way to ask for greedy search
+        return False
+    return value is not None and value != SAMPLING[name]

@@ -1,0 +1,69 @@
+"""What decoding sees of a model: scores for the next token of every row, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from armature.outputs.decoding.config import GenerationConfig
+
+
+class Steps(Protocol):
+    """One generation under way: B prompts, and the caches of all tokens after them.
+
+    Padding is the steps' own business: a row scores as it would alone.
+    """
+
+    def start(self) -> Tensor:
+        """Read the prompts; return the scores (B, V) of each row's next token."""
+        ...
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Append one token to each row, (B,); return the scores (B, V) of the one after it."""
+        ...
+
+    def select(self, rows: Tensor) -> None:
+        """Keep the rows named, (B′,), in that order: rows may be repeated, moved or dropped."""
+        ...
+
+
+class Generates(Protocol):
+    """A model that can generate.
+
+    Three more attributes are read where a model has them: `max_positions` (the most tokens that a
+    row may hold, None for no limit), `input_names` (the names that `inputs` may hold) and
+    `main_input_name` (what the encoder reads, `input_ids` when the model does not say).
+    """
+
+    config: Any
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How to generate unless the call says otherwise."""
+        ...
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether an encoder reads the prompt and a decoder begins its own."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters are."""
+        ...
+
+    def steps(
+        self, prompt: Tensor, prompt_mask: Tensor | None, inputs: dict[str, Any], capacity: int
+    ) -> Steps:
+        """Begin a generation.
+
+        Args:
+            prompt: The decoder's first tokens, (B, T), padded on either side.
+            prompt_mask: (B, T), False at padding; None where all tokens are real.
+            inputs: Everything else that the model reads: the encoder's inputs, token types…
+            capacity: Columns to make room for at once, prompt included; more may follow.
+        """
+        ...

@@ -1,0 +1,262 @@
+"""Heads: packed hidden states → scores and, with labels, losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from armature.batch import Layout
+from armature.config import Config
+from armature.errors import ArgumentError
+from armature.layers.act import activation
+from armature.layers.linear import Linear
+from armature.layers.norm import LayerNorm
+from armature.outputs import losses, tasks
+
+
+@dataclass
+class Given:
+    """What a head may need of a call beside the hidden states."""
+
+    layout: Layout
+    tokens: Tensor | None = None  # (N,) packed ids of the sequence that the states belong to
+    source: Tensor | None = None  # (B, T) ids as given, where a head looks for the end of a text
+    labels: dict[str, Tensor] = field(default_factory=dict)
+    choices: int = 1  # continuations of each sequence
+
+
+class Path(nn.Module):
+    """dense ▸ activation ▸ norm ▸ dropout ▸ out, each part only where the head has it."""
+
+    def __init__(self, spec: tasks.Head, config: Config, sizes: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.spec, self.config = spec, config
+        width, inner, labels = sizes
+        self.dropout_in = nn.Dropout(_rate(spec.dropout_in, config))
+        self.dense = Linear(width, inner) if spec.dense else None
+        self.act = activation(read(spec.act, config))
+        self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if spec.norm else None
+        self.dropout = nn.Dropout(_rate(spec.dropout, config))
+        self.out = Linear(inner, labels, bias=spec.bias) if spec.out else None
+
+    def score(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, labels)."""
+        if self.dense is not None:
+            x = self.act(self.dense(self.dropout_in(x)))
+        x = self.dropout(x if self.norm is None else self.norm(x))
+        return x if self.out is None else self.out(x)
+
+
+def _rate(keys: str, config: Config) -> float:
+    """Return the first of several settings that is set: how much is dropped while training."""
+    rates = (config.get(key) for key in keys.split())
+    return next((rate for rate in rates if rate is not None), 0.0)
+
+
+def read(value: Any, config: Config) -> Any:
+    """Return `value`, or the config's setting where it is a text that begins with `@`."""
+    if isinstance(value, str) and value.startswith("@"):
+        return getattr(config, value[1:])
+    return value
+
+
+class HeadModule(Path):
+    """Base of the tasks: what to do with a path's scores."""
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → the fields of the result."""
+        raise NotImplementedError(f"{type(self).__name__} does not score anything")
+
+
+class Pooler(HeadModule):
+    """One token of each sequence through a dense map, or their mean: pooler_output (B, D)."""
+
+    spec: tasks.Base
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → pooler_output."""
+        return {"pooler_output": self.score(pick(x, given, self.spec.pick, self.config))}
+
+
+class Words(HeadModule):
+    """Scores of the vocabulary for every token: logits (B, T, V)."""
+
+    spec: tasks.WordHead
+
+    def scores(self, x: Tensor) -> Tensor:
+        """(N, D) → (N, V)."""
+        if self.spec.scale is not None:
+            x = x * self.spec.scale(self.config)
+        logits = self.score(x)
+        shift = getattr(self, "shift", None)  # (1, V) a constant that some files add
+        return logits if shift is None else logits + shift
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → loss, logits."""
+        logits, labels = given.layout.unpack(self.scores(x)), given.labels.get("labels")
+        shift = isinstance(self.spec, tasks.CausalLM) and self.spec.shift
+        loss = None if labels is None else losses.words(logits, _real(labels, given), shift=shift)
+        return {"loss": loss, "logits": logits}
+
+
+class WordsAndOrder(Words):
+    """Scores of words, and of the order of two sentences (B, 2)."""
+
+    spec: Any  # tasks.PreTraining
+
+    def __init__(
+        self, spec: tasks.PreTraining, config: Config, sizes: tuple[int, int, int]
+    ) -> None:
+        super().__init__(spec, config, sizes)
+        sentence = tasks.Head(dense=spec.pooler, act="tanh", out=spec.order)
+        orders = spec.orders or int(config.num_labels)
+        self.order = Path(sentence, config, (sizes[0], sizes[0], orders))
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → loss, prediction_logits and the order's logits."""
+        fields = super().forward(x, given)
+        order = self.order.score(pick(x, given, "first", self.config))
+        label = given.labels.get(self.spec.label)
+        loss = fields["loss"]
+        if label is not None and loss is not None:
+            loss = loss + losses.sequence(order, label, "single_label_classification")
+        else:
+            loss = None
+        return {"loss": loss, "prediction_logits": fields["logits"], self.spec.result: order}
+
+
+class Sequences(HeadModule):
+    """Scores for whole sequences: logits (B, labels)."""
+
+    spec: tasks.SequenceHead
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → loss, logits."""
+        logits, labels = self.score(self._picked(x, given)), given.labels.get("labels")
+        problem = self.config.problem_type
+        if isinstance(self.spec, tasks.NextSentence):
+            problem = "single_label_classification"
+        if isinstance(self.spec, tasks.MultipleChoice):
+            logits, problem = logits.view(-1, given.choices), "single_label_classification"
+        soft = isinstance(self.spec, tasks.SequenceClassifier) and self.spec.soft
+        soft = soft and problem is None
+        if soft and logits.shape[-1] > 1:
+            problem = "soft_label_classification"
+        loss = None if labels is None else losses.sequence(logits, labels, problem)
+        if soft and logits.shape[-1] == 1 and labels is not None:
+            logits = logits.flatten()  # HF: beside labels, a single score loses its column
+        return {"loss": loss, "logits": logits}
+
+    def _picked(self, x: Tensor, given: Given) -> Tensor:
+        return pick(x, given, self.spec.pick, self.config)
+
+
+class Tokens(HeadModule):
+    """Scores of labels for every token: logits (B, T, labels)."""
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → loss, logits."""
+        logits, labels = given.layout.unpack(self.score(x)), given.labels.get("labels")
+        loss = None if labels is None else losses.words(logits, _real(labels, given), shift=False)
+        return {"loss": loss, "logits": logits}
+
+
+class Ends(HeadModule):
+    """Scores of an answer's first and last token, (B, T) each; padding can never be chosen."""
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → loss, start_logits, end_logits."""
+        both = self.score(x)
+        both = given.layout.unpack(both, fill=torch.finfo(both.dtype).min)  # (B, T, 2)
+        starts, ends = both[..., 0].contiguous(), both[..., 1].contiguous()
+        first, last = given.labels.get("start_positions"), given.labels.get("end_positions")
+        loss = None
+        if first is not None and last is not None:
+            loss = losses.spans(starts, ends, first, last)
+        return {"loss": loss, "start_logits": starts, "end_logits": ends}
+
+
+def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
+    """Return the (B, D) states of the tokens that stand for their sequences."""
+    layout = given.layout
+    if which == "eos":
+        return layout.unpack(x)[_eos(given, config)]
+    if which == "mean":
+        lengths = torch.tensor(layout.lengths, device=x.device, dtype=x.dtype)
+        return layout.unpack(x).sum(1) / lengths[:, None]
+    starts = torch.tensor(layout.starts, device=x.device)
+    if which == "first":
+        return x[starts]
+    ends = starts + torch.tensor(layout.lengths, device=x.device) - 1
+    if given.tokens is not None and config.pad_token_id is not None:
+        # HF: the last token that differs from the padding id, even where the mask keeps padding.
+        real = given.tokens != config.pad_token_id
+        ranks = torch.where(real, torch.arange(x.shape[0], device=x.device), -1)
+        best = ranks.new_full((layout.rows,), -1).scatter_reduce(0, layout.row_of, ranks, "amax")
+        ends = torch.where(best >= 0, best, starts)
+    return x[ends]
+
+
+def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
+    """Return rows and columns of the last end-of-text token of each row."""
+    if given.source is None:
+        raise ArgumentError("this head reads the end-of-text token: give input_ids")
+    found = given.source == config.eos_token_id
+    if not bool(found.any(1).all()):
+        raise ArgumentError(
+            f"every row of input_ids needs the end-of-text token {config.eos_token_id}: "
+            "tokenize with add_special_tokens=True and without cutting it off"
+        )
+    width = found.shape[1]
+    columns = torch.where(found, torch.arange(width, device=found.device), -1).amax(1)
+    return torch.arange(found.shape[0], device=found.device), columns
+
+
+def _real(labels: Tensor, given: Given) -> Tensor:
+    """Return labels (B, T) of which those at padding do not count."""
+    index = given.layout.index
+    if index is None:
+        return labels
+    kept = torch.full_like(labels, losses.IGNORED).flatten()
+    kept[index] = labels.flatten()[index]
+    return kept.view_as(labels)
+
+
+def build_head(
+    spec: tasks.Head, config: Config, width: int, words: tuple[int, int]
+) -> HeadModule | None:
+    """Build the head that `spec` describes on a body of `width`.
+
+    Args:
+        spec: what the class puts on the body.
+        config: read for the number of labels and for what `spec` leaves to it.
+        width: D, of the body's states.
+        words: (V, D) of the body's token table, which a word head may share.
+
+    Returns:
+        The head, or None where a class has no parts of its own beside the body.
+    """
+    if isinstance(spec, tasks.Base):
+        pooled = spec.dense or spec.pick == "mean"
+        return Pooler(spec, config, (width, width, 0)) if pooled else None
+    if isinstance(spec, tasks.WordHead):
+        sizes = (width, words[1], words[0])
+        if isinstance(spec, tasks.PreTraining):
+            return WordsAndOrder(spec, config, sizes)
+        return Words(spec, config, sizes)
+    module, size = _SCORED[type(spec)]
+    return module(spec, config, (width, width, size or int(config.num_labels)))
+
+
+# Heads that score labels: their module, and how many scores (0: one for each label).
+_SCORED: dict[type[tasks.Head], tuple[type[HeadModule], int]] = {
+    tasks.SequenceClassifier: (Sequences, 0),
+    tasks.NextSentence: (Sequences, 2),
+    tasks.MultipleChoice: (Sequences, 1),
+    tasks.TokenClassifier: (Tokens, 0),
+    tasks.Spans: (Ends, 2),
+    tasks.ImageClassifier: (Sequences, 0),
+}

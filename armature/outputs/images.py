@@ -1,0 +1,163 @@
+"""Images: a pyramid's maps → feature maps of a backbone, pixels of hidden patches, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from armature.batch import Layout
+from armature.config import Config
+from armature.errors import ArgumentError, ConfigError
+from armature.layers.context import Record
+from armature.layers.norm import LayerNorm
+from armature.layers.patches import Convolution, Images
+from armature.model import call
+from armature.model.pyramid import Pyramid
+from armature.outputs import losses, tasks
+from armature.outputs.heads import Given
+
+
+class FeatureMaps(nn.Module):
+    """The maps of the stages that the config asks for, each perhaps normed."""
+
+    def __init__(self, spec: tasks.Backbone, config: Config, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        names = ["stem", *(f"stage{index}" for index in range(1, len(channels)))]
+        self.stages = chosen_stages(config, names)  # 0 is the embedded image
+        self.names = [names[index] for index in self.stages]
+        self.channels = [channels[index] for index in self.stages]
+        self.norms = None
+        if spec.norms:
+            pairs = zip(self.names, self.channels, strict=True)
+            self.norms = nn.ModuleDict({name: LayerNorm(width) for name, width in pairs})
+
+    def forward(self, maps: Mapping[int, Tensor]) -> tuple[Tensor, ...]:
+        """Stage → (B, D, height, width) → the maps asked for, in their order."""
+        found = [maps[index] for index in self.stages]
+        if self.norms is not None:
+            pairs = zip(self.norms.values(), found, strict=True)
+            found = [norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, x in pairs]
+        return tuple(x.contiguous() for x in found)
+
+
+def chosen_stages(config: Config, names: list[str]) -> list[int]:
+    """Return the stages that `out_features` or `out_indices` name; the last where neither does.
+
+    Raises:
+        ConfigError: a stage does not exist, comes twice or out of order, or the two disagree.
+    """
+    asked = {key: config.get(key) for key in ("out_features", "out_indices")}
+    found = [[_place(stage, names) for stage in stages] for stages in asked.values() if stages]
+    if any(stages != found[0] or stages != sorted(set(stages)) for stages in found):
+        said = " and ".join(f"{key}={stages}" for key, stages in asked.items() if stages)
+        raise ConfigError(f"{said}: name each stage once, in the order {', '.join(names)}")
+    return found[0] if found else [len(names) - 1]
+
+
+def _place(stage: str | int, names: list[str]) -> int:
+    if stage in names:
+        return names.index(str(stage))
+    if isinstance(stage, int) and -len(names) <= stage < len(names):
+        return stage % len(names)
+    raise ConfigError(f"there is no stage {stage!r}: there are {', '.join(names)}")
+
+
+class Pixels(nn.Module):
+    """Pixels from the last map: each of its vectors becomes a square of the image."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__()
+        stride, channels = config.encoder_stride, config.num_channels
+        self.out = Convolution(width, stride**2 * channels, 1)
+        self.spread = nn.PixelShuffle(stride)
+
+    def forward(self, x: Tensor, images: Images, patch: tuple[int, int]) -> dict[str, Any]:
+        """Map (B, D, down, across) → loss over hidden patches of a size, reconstruction."""
+        made = self.spread(self.out(x))  # (B, C, height, width)
+        if images.masked is None:
+            return {"reconstruction": made}
+        if made.shape != images.pixels.shape:
+            raise ArgumentError(
+                f"images of {tuple(images.pixels.shape[2:])} pixels cannot be compared with "
+                f"reconstructions of {tuple(made.shape[2:])}: give images of that size, or leave "
+                "bool_masked_pos out"
+            )
+        height, width = images.pixels.shape[2:]
+        mask = images.masked.unflatten(1, (-(-height // patch[0]), -(-width // patch[1])))
+        mask = mask.repeat_interleave(patch[0], 1).repeat_interleave(patch[1], 2)
+        loss = losses.pixels(made, images.pixels, mask[:, :height, :width])
+        return {"loss": loss, "reconstruction": made}
+
+
+def build_image_head(
+    spec: tasks.Backbone | tasks.MaskedImage, config: Config, body: Pyramid
+) -> nn.Module:
+    """Build a head that reads maps instead of tokens."""
+    if isinstance(spec, tasks.Backbone):
+        return FeatureMaps(spec, config, body.channels)
+    body.embed.learn_mask()
+    return Pixels(config, body.channels[-1])
+
+
+def see(
+    body: Pyramid,
+    head: nn.Module | None,
+    given: Mapping[str, Any],
+    asked: tuple[call.Asked, call.Asked],
+) -> dict[str, Any]:
+    """Run a pyramid and its head on a batch of images.
+
+    Args:
+        body: the pyramid.
+        head: what reads its last map, or all of them; None: nothing does.
+        given: the call's arguments by name.
+        asked: which hidden states and which attentions the caller wants to see.
+
+    Returns:
+        The fields of the result; hidden states as maps, too.
+
+    Raises:
+        ArgumentError: there is no image, or its size does not fit.
+    """
+    if given.get("pixel_values") is None:
+        raise ArgumentError("give pixel_values: a batch of images from the image processor")
+    images = Images(
+        given["pixel_values"],
+        given.get("bool_masked_pos"),
+        bool(given.get("interpolate_pos_encoding")),
+    )
+    states = call.layers(asked[0], body.depth + 1, "output_hidden_states")
+    shares = call.layers(asked[1], body.depth, "output_attentions")
+    if isinstance(head, FeatureMaps):
+        record = call.record((*states, *head.stages), shares)
+        body.features(images, record)
+        found: dict[str, Any] = {"feature_maps": head(record.kept_states)}
+        found["hidden_states"] = _maps(record, states)
+    else:
+        record = call.record(states, shares)
+        found = _read(body, head, images, record, given.get("labels"))
+        found["reshaped_hidden_states"] = maps = _maps(record, states)
+        found["hidden_states"] = maps and tuple(x.flatten(2).transpose(1, 2) for x in maps)
+    found["attentions"] = call.recorded(record.kept_attentions, shares)
+    return found
+
+
+def _maps(record: Record, states: tuple[int, ...]) -> tuple[Tensor, ...] | None:
+    return call.recorded({i: record.kept_states[i].contiguous() for i in states}, states)
+
+
+def _read(
+    body: Pyramid, head: nn.Module | None, images: Images, record: Record, labels: Tensor | None
+) -> dict[str, Any]:
+    """Run the body and a head on its last map."""
+    x = body(images, record)  # (B, D, height, width)
+    if isinstance(head, Pixels):
+        return head(x, images, body.embed.patch.kernel_size)
+    rows, _, height, width = x.shape
+    layout = Layout((height * width,) * rows, height * width, x.device)
+    tokens = x.permute(0, 2, 3, 1).flatten(0, 2)
+    given = Given(layout, labels={} if labels is None else {"labels": labels})
+    found = {} if head is None else head(tokens, given)
+    return found | {"last_hidden_state": layout.unpack(tokens)}

@@ -1,0 +1,85 @@
+"""Losses, each the mean over what counts; a label of -100 does not."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from armature.errors import ArgumentError
+
+IGNORED = -100
+
+
+def words(logits: Tensor, labels: Tensor, *, shift: bool) -> Tensor:
+    """Cross-entropy of words: (B, T, V) and (B, T); with `shift`, each token's is the next one."""
+    if shift:
+        labels = F.pad(labels, (0, 1), value=IGNORED)[..., 1:]
+    return F.cross_entropy(
+        logits.flatten(0, -2).float(), labels.flatten().to(logits.device), ignore_index=IGNORED
+    )
+
+
+def sequence(logits: Tensor, labels: Tensor, problem: str | None) -> Tensor:
+    """Return the loss of sequence scores (B, labels), by kind of problem.
+
+    One score is a regression, whole-number labels (B,) name one class, others (B, labels) are
+    several yes-or-no questions; `problem` says so outright.
+    """
+    count = logits.shape[-1]
+    if problem is None:
+        whole = labels.dtype in (torch.long, torch.int)
+        single = "single_label_classification" if whole else "multi_label_classification"
+        problem = "regression" if count == 1 else single
+    labels = labels.to(logits.device)
+    if problem == "regression":
+        scores = logits.squeeze() if count == 1 else logits
+        return F.mse_loss(scores, labels.squeeze().to(scores.dtype) if count == 1 else labels)
+    if problem == "single_label_classification":
+        return F.cross_entropy(logits.view(-1, count), labels.view(-1))
+    if problem == "soft_label_classification":
+        return _soft(logits, labels)
+    if problem == "multi_label_classification":
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    raise ArgumentError(
+        f"config.problem_type is {problem!r}; it may be regression, single_label_classification "
+        "or multi_label_classification"
+    )
+
+
+def _soft(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of one class for each row, negative where unknown, or of shares (B, labels)."""
+    if labels.dim() == 1 or labels.shape[-1] == 1:
+        labels = labels.flatten()
+        known = labels >= 0
+        if not bool(known.any()):
+            return logits.new_zeros(())
+        return F.cross_entropy(logits[known], labels[known].long())
+    return F.cross_entropy(logits, labels.to(logits.dtype))
+
+
+def spans(starts: Tensor, ends: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """Cross-entropy of an answer's two ends: scores (B, T) and places (B,), mean of both.
+
+    A place beyond the text (the answer was cut off) does not count.
+    """
+    width = starts.shape[1]
+
+    def one(scores: Tensor, place: Tensor) -> Tensor:
+        place = place.to(scores.device).reshape(-1).clamp(0, width)
+        return F.cross_entropy(scores.float(), place, ignore_index=width)
+
+    return (one(starts, first) + one(ends, last)) / 2
+
+
+def pixels(made: Tensor, images: Tensor, hidden: Tensor) -> Tensor:
+    """Mean distance of pixels (B, C, height, width) where they are hidden (B, height, width)."""
+    apart = F.l1_loss(images, made, reduction="none") * hidden[:, None]
+    return apart.sum() / (hidden.sum() + 1e-5) / made.shape[1]
+
+
+def balance(logits: list[Tensor], experts: int, top: int) -> Tensor:
+    """Auxiliary loss that spreads tokens over experts (Fedus et al., 2021), from (N, X) each."""
+    shares = torch.cat([one.softmax(-1) for one in logits])  # (layers · N, X)
+    chosen = F.one_hot(shares.topk(top, dim=-1).indices, experts).float()
+    return experts * (chosen.mean(0) * shares.mean(0)).sum()

@@ -1,0 +1,154 @@
+"""Heads as data: what a class puts on a body, and what the checkpoint calls it. Without torch.
+
+A head is one path, any part of which may be absent: pick tokens, a dense map, an activation, a
+norm, an output map. A text that begins with `@` is read from the config: `act="@hidden_act"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from armature.config import Config
+
+Pick = Literal["first", "last", "eos", "mean"]  # which token stands for its sequence
+Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
+Rows = Mapping[str, str]  # names, ours → theirs
+
+
+@dataclass(frozen=True)
+class Head:
+    """Base of the heads: the parts of the path by their names on disk, "" where absent."""
+
+    dense: str = ""
+    act: str = "linear"
+    norm: str = ""
+    eps: float | str = "@layer_norm_eps"
+    out: str = ""
+    bias: bool = True  # of the output map
+    dropout: str = ""  # config keys, the first that is set counts: "classifier_dropout hidden_…"
+    dropout_in: str = ""  # config keys, of the dropout before the dense map
+    prefix: str | None = None  # before the body's names; None: as the architecture says
+    half: Literal["encoder", "decoder"] | None = None  # the half of an encoder-decoder it needs
+    names: Rows | Callable[[Settings], Rows] = field(default_factory=dict)  # further rows
+    also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        parts = {"head.dense": self.dense, "head.norm": self.norm, "head.out": self.out}
+        further = self.names(settings) if callable(self.names) else self.names
+        return {ours: theirs for ours, theirs in parts.items() if theirs} | dict(further)
+
+
+@dataclass(frozen=True)
+class Base(Head):
+    """Nothing but the body, or its pooler: one token through `dense` and `act`, or the mean."""
+
+    pick: Pick = "first"
+
+
+@dataclass(frozen=True)
+class WordHead(Head):
+    """Base of heads that score every word of the vocabulary."""
+
+    scale: Callable[[Config], float] | None = None  # a factor on the hidden states
+    untied_bias: str = ""  # another name of the output's bias where words have their own matrix
+    tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
+
+    def ties(self, settings: Settings) -> bool:
+        """Return whether the table of tokens scores the words too."""
+        if self.tied is not None:
+            return self.tied(settings)
+        return bool(settings.get("tie_word_embeddings", True))
+
+
+@dataclass(frozen=True)
+class MaskedLM(WordHead):
+    """Scores for the words at masked places."""
+
+
+@dataclass(frozen=True)
+class CausalLM(WordHead):
+    """Scores for the next word."""
+
+    shift: bool = True  # labels are the inputs themselves, one place to the right
+
+
+@dataclass(frozen=True)
+class Seq2SeqLM(WordHead):
+    """Scores for the next word of a second sequence."""
+
+
+@dataclass(frozen=True)
+class PreTraining(WordHead):
+    """Scores for masked words, and for the order of two sentences."""
+
+    pooler: str = ""  # dense map of the first token, with tanh
+    order: str = ""  # output map of the sentence score
+    result: str = "seq_relationship_logits"
+    label: str = "next_sentence_label"
+    orders: int = 2  # scores of the order; 0: one for each label of the config
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        order = {"head.order.dense": self.pooler, "head.order.out": self.order}
+        return super().rows(settings) | order
+
+
+@dataclass(frozen=True)
+class SequenceHead(Head):
+    """Base of heads that score whole sequences."""
+
+    pick: Pick = "first"
+
+
+@dataclass(frozen=True)
+class SequenceClassifier(SequenceHead):
+    """Scores of labels for each sequence."""
+
+    soft: bool = False  # where the config names no problem, labels may be shares of classes
+
+
+@dataclass(frozen=True)
+class NextSentence(SequenceHead):
+    """Whether the second sentence follows the first."""
+
+
+@dataclass(frozen=True)
+class MultipleChoice(SequenceHead):
+    """One score for each of several continuations."""
+
+
+@dataclass(frozen=True)
+class TokenClassifier(Head):
+    """Scores of labels for each token."""
+
+
+@dataclass(frozen=True)
+class Spans(Head):
+    """Scores of the first and the last token of an answer."""
+
+
+@dataclass(frozen=True)
+class Backbone(Head):
+    """The feature maps of a pyramid's stages."""
+
+    norms: str = ""  # one for each map, by the stage's name
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | ({"head.norms": self.norms} if self.norms else {})
+
+
+@dataclass(frozen=True)
+class ImageClassifier(SequenceHead):
+    """Scores of labels for each image."""
+
+
+@dataclass(frozen=True)
+class MaskedImage(Head):
+    """The pixels of hidden patches."""
+
+
+WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt

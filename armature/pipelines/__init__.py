@@ -1,0 +1,219 @@
+"""Pipelines: one call from raw input to a task's result.
+
+>>> from armature import pipeline
+>>> pipeline("sentiment-analysis")("We are very happy.")            # doctest: +SKIP
+[{'label': 'POSITIVE', 'score': 0.99}]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from armature.errors import ArgumentError, nearest, refuse_unknown
+
+if TYPE_CHECKING:
+    from armature.pipelines.base import Pipeline
+    from armature.pipelines.defaults import Choice
+    from armature.pipelines.opening import Opening
+
+
+class Task(NamedTuple):
+    """What does a task: an Auto class opens the model, a pipeline uses it."""
+
+    auto: str
+    module: str
+    pipeline: str
+
+
+# A checkpoint is taken for the first of the tasks that its class can do.
+TASKS = {
+    "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
+    "text-classification": Task(
+        "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
+    ),
+    "zero-shot-classification": Task(
+        "AutoModelForSequenceClassification", "zero_shot", "ZeroShotClassificationPipeline"
+    ),
+    "token-classification": Task(
+        "AutoModelForTokenClassification", "tokens", "TokenClassificationPipeline"
+    ),
+    "question-answering": Task(
+        "AutoModelForQuestionAnswering", "answers", "QuestionAnsweringPipeline"
+    ),
+    "text-generation": Task("AutoModelForCausalLM", "generation", "TextGenerationPipeline"),
+    "text2text-generation": Task("AutoModelForSeq2SeqLM", "seq2seq", "Text2TextGenerationPipeline"),
+    "summarization": Task("AutoModelForSeq2SeqLM", "seq2seq", "SummarizationPipeline"),
+    "translation": Task("AutoModelForSeq2SeqLM", "seq2seq", "TranslationPipeline"),
+    "fill-mask": Task("AutoModelForMaskedLM", "masks", "FillMaskPipeline"),
+}
+
+# zero-shot-classification with a sentence encoder
+LIKENESS = Task("AutoModel", "zero_shot", "SimilarityPipeline")
+
+ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+
+LATER = (
+    "audio-classification",
+    "automatic-speech-recognition",
+    "depth-estimation",
+    "document-question-answering",
+    "image-classification",
+    "image-feature-extraction",
+    "image-segmentation",
+    "image-to-text",
+    "object-detection",
+    "visual-question-answering",
+    "vqa",
+    "zero-shot-image-classification",
+)
+
+
+def find(task: str) -> Task:
+    """Return what does a task.
+
+    Raises:
+        ArgumentError: no such task; the message names the nearest.
+    """
+    usual = usual_name(task)
+    if usual in TASKS:
+        return TASKS[usual]
+    if task in LATER:
+        raise ArgumentError(
+            f"the task {task!r} is not there yet: a later version of Armature brings it.\n"
+            f"  → there are: {', '.join(TASKS)}"
+        )
+    names = [*TASKS, *ALIASES, *LATER, "translation_en_to_fr"]
+    raise ArgumentError(
+        f"there is no task {task!r}.{nearest(str(task), names)}\n  → there are: {', '.join(TASKS)}"
+    )
+
+
+def usual_name(task: str) -> str:
+    """Return the name of a task in `TASKS`, also for an alias and for a pair of languages."""
+    if re.fullmatch(r"translation_[\w-]+_to_[\w-]+", str(task)):
+        return "translation"
+    return ALIASES.get(task, task)
+
+
+def task_of(class_names: Iterable[Any]) -> str:
+    """Return the task that a model of one of these classes does.
+
+    Raises:
+        ArgumentError: no pipeline uses such a model.
+    """
+    from armature.auto import auto_names
+
+    named = [str(name) for name in class_names]
+    known = [auto for name in named for auto in auto_names(name)]
+    for task, entry in TASKS.items():
+        if entry.auto in known:
+            return task
+    if "AutoModelForPreTraining" in known:
+        return "fill-mask"
+    remedy = f"open it with {known[0]}" if known else "name the task: pipeline('…', model=…)"
+    raise ArgumentError(
+        f"no pipeline is known for the model's class ({', '.join(named) or 'it names none'}).\n"
+        f"  → {remedy}"
+    )
+
+
+def pipeline(  # noqa: PLR0913 - the known signature
+    task: str | None = None,
+    model: Any = None,
+    config: Any = None,
+    tokenizer: Any = None,
+    *,
+    language: str | None = None,
+    device: Any = None,
+    batch_size: int | None = None,
+    allow_untrained_head: bool = False,
+    **options: Any,
+) -> Pipeline:
+    """Return a function that does a task.
+
+    Args:
+        task: What to do, "sentiment-analysis" for one: see `TASKS` and `ALIASES`, and
+            "translation_xx_to_yy". None: what the checkpoint was made for.
+        model: A folder, a name on the hub, or an open model. None: a checkpoint is chosen, and
+            said, for the task and the language.
+        config: Settings to open the model with: a config, a folder or a name.
+        tokenizer: An open tokenizer, a folder or a name; None: the model's own.
+        language: Of the texts, "en" or "zh", where a checkpoint is to be chosen.
+        device: "cpu", "cuda", "cuda:1", "mps", the number of a GPU, or -1 for the CPU.
+        batch_size: How many texts go through the model at once; None: as many as are good.
+            It never changes a result.
+        allow_untrained_head: Predict even if the checkpoint holds no trained head for the task.
+        **options: How to open the model (`dtype`, also spelled `torch_dtype`, `revision`, `token`,
+            `cache_dir`, `local_files_only`, `model_kwargs`…), and options of the task.
+
+    Raises:
+        ArgumentError: there is no such task, or the model cannot do it.
+        CheckpointError: the checkpoint cannot be opened.
+        UnknownArgumentError: an option that neither the task nor the opening knows.
+    """
+    from armature.pipelines.opening import Opening, refuse_untrained
+
+    how, options = Opening.of(options)
+    note = ""
+    if model is None:
+        if tokenizer is not None or config is not None:
+            raise ArgumentError("a tokenizer or a config needs its `model`: name that, too")
+        chosen = _choice(task, language, how)
+        model, how, note = chosen.name, how.at(chosen.revision), chosen.note
+    elif language is not None:
+        raise ArgumentError("`language` helps to choose a model, but `model` names one already")
+    task = task or task_of(how.class_names(model))
+    entry = find(task)
+    if entry.module == "zero_shot" and how.is_encoder(model):
+        entry = LIKENESS
+    made = _class_of(entry)
+    _check_names(task, made, options)  # before any weight is read
+    opened, tokenizer = how.open(entry.auto, model, config, tokenizer)
+    if not allow_untrained_head:
+        refuse_untrained(opened, task)
+    if isinstance(device, int):
+        device = "cpu" if device < 0 else f"cuda:{device}"
+    return made(
+        opened,
+        tokenizer,
+        task=task,
+        device=device,
+        batch_size=batch_size,
+        model_note=note,
+        **options,
+    )
+
+
+def _class_of(entry: Task) -> type[Pipeline]:
+    return getattr(import_module(f"armature.pipelines.{entry.module}"), entry.pipeline)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a pipeline's class when it is first used (PEP 562)."""
+    for entry in TASKS.values():
+        if entry.pipeline == name:
+            return _class_of(entry)
+    raise AttributeError(f"armature.pipelines has no {name!r}")
+
+
+def _check_names(task: str, made: type[Pipeline], options: Mapping[str, Any]) -> None:
+    """Raise UnknownArgumentError for what is neither an option of the task nor of opening."""
+    from armature.pipelines.opening import OPTIONS
+
+    own = ("language", "device", "batch_size", "allow_untrained_head")
+    known = [*made.options_type.accepted(), *OPTIONS, *own]
+    refuse_unknown(f"pipeline({task!r})", made.named(options), known)
+
+
+def _choice(task: str | None, language: str | None, how: Opening) -> Choice:
+    """Choose a checkpoint for a task and a language."""
+    if task is None:
+        raise ArgumentError("pipeline() needs a task, a model, or both")
+    find(task)
+    from armature.pipelines.defaults import choose
+
+    usual = task if "_to_" in task else usual_name(task)
+    return choose(task, usual, language, how.hub)

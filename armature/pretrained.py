@@ -1,0 +1,353 @@
+"""PreTrainedModel: a body and a head under one class name; built, called, saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from armature import forward as passes
+from armature.checkpoint.names import Names
+from armature.checkpoint.report import LoadReport
+from armature.config import Config
+from armature.errors import ArgumentError
+from armature.layers.linear import Linear
+from armature.model import call
+from armature.model.build import build
+from armature.model.encoder_decoder import EncoderDecoder
+from armature.model.pyramid import Pyramid
+from armature.model.stack import Stack
+from armature.model.steps import StackSteps
+from armature.outputs import tasks
+from armature.outputs.heads import build_head
+from armature.outputs.images import FeatureMaps, build_image_head
+from armature.outputs.results import ModelOutput
+
+if TYPE_CHECKING:
+    from armature.outputs.decoding.config import GenerationConfig
+    from armature.outputs.decoding.steps import Steps
+
+
+class PreTrainedModel(nn.Module):
+    """A model of one architecture for one task.
+
+    `model(**batch)` takes padded batches as tokenizers make them and returns the result that
+    users know; inside, tokens lie end to end and padding is never computed. Subclasses are made
+    from the files of `armature.arch` (see `armature.auto.model_class`).
+    """
+
+    arch: ModuleType
+    head_spec: tasks.Head
+    config_class: type[Config]
+    body: Any  # Stack, EncoderDecoder or Pyramid
+    head: Any  # what the class puts on the body, or None
+
+    def __init__(self, config: Config, **options: Any) -> None:
+        """Build the model with fresh weights.
+
+        Args:
+            config: the settings of the architecture.
+            **options: `add_pooling_layer=False` leaves a bare model's pooler out,
+                `use_mask_token=True` lets it take images whose patches are partly hidden.
+        """
+        super().__init__()
+        if not isinstance(config, self.config_class):
+            raise ArgumentError(
+                f"{type(self).__name__} is built from a {self.config_class.__name__}, "
+                f"not from a {type(config).__name__}"
+            )
+        self.config = config
+        self.name_or_path = config.name_or_path
+        self.load_report = LoadReport()
+        self._fresh: list[tuple[str, Tensor, int]] = []  # new weights, and how often each was set
+        self._generation_config: GenerationConfig | None = None
+        self.body = build(self.arch.spec(config), self.head_spec.half)
+        self.head = self._build_head()
+        if options.pop("add_pooling_layer", True) is False and self._is_base:
+            self.head = None
+        if isinstance(self.body, Pyramid) and options.pop("use_mask_token", False):
+            self.body.embed.learn_mask()
+        if options:
+            raise ArgumentError(f"{type(self).__name__} has no option {next(iter(options))!r}")
+        if "head.shift" in self.head_spec.rows(config) and self.head is not None:
+            self.head.register_buffer("shift", torch.zeros(1, self._widths()[1][0]))
+        self.tie_weights()
+        if self.device.type != "meta":
+            for module in self.modules():
+                self._initialise_all(module)
+        self.eval()
+
+    def _build_head(self) -> nn.Module | None:
+        body, spec = self.body, self.head_spec
+        if isinstance(body, Pyramid) and isinstance(spec, tasks.Backbone | tasks.MaskedImage):
+            return build_image_head(spec, self.config, body)
+        return build_head(spec, self.config, *self._widths())
+
+    # ---------------------------------------------------------------- what it is made of
+
+    @property
+    def _is_base(self) -> bool:
+        return isinstance(self.head_spec, tasks.Base)
+
+    @property
+    def stack(self) -> Stack:
+        """The stack whose states the head reads."""
+        body = self.body
+        if isinstance(body, EncoderDecoder):
+            half = body.encoder if body.decoder is None else body.decoder
+            assert half is not None
+            return half
+        return body
+
+    def _widths(self) -> tuple[int, tuple[int, int]]:
+        if isinstance(self.body, Pyramid):
+            return self.body.channels[-1], (0, 0)
+        embed = self.stack.embed
+        vocab, word_width = embed.token.weight.shape
+        return getattr(embed.project, "out_features", word_width), (vocab, word_width)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return next(p.dtype for p in self.parameters() if p.is_floating_point())
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether an encoder reads the input and a decoder writes the output."""
+        both = isinstance(self.body, EncoderDecoder)
+        return both and self.body.encoder is not None and self.body.decoder is not None
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether tokens see only what comes before them."""
+        blocks = getattr(self.stack, "blocks", ())
+        return len(blocks) > 0 and bool(getattr(blocks[0].attn, "causal", False))
+
+    @property
+    def max_positions(self) -> int | None:
+        """The most tokens that a sequence may have; None where no table of positions ends."""
+        table = getattr(getattr(self.stack, "embed", None), "position", None)
+        return None if table is None else table.weight.shape[0] - table.offset
+
+    @property
+    def input_names(self) -> list[str]:
+        """The arguments of a call that carry a sequence."""
+        flags = ("output_attentions", "output_hidden_states", "return_dict", "use_cache")
+        return [name for name in passes.accepted(self) if name not in flags]
+
+    @property
+    def base_model(self) -> nn.Module:
+        """The body."""
+        return self.body
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Names of the head's weights that no checkpoint filled and no training has changed."""
+        return tuple(name for name, weight, age in self._fresh if weight._version == age)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies and pickles keep: which weights are still fresh, not their age."""
+        fresh = [(name, weight, 0) for name, weight, age in self._fresh if weight._version == age]
+        return {**self.__dict__, "_fresh": fresh}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over the state of a model that was copied."""
+        super().__setstate__(state)
+        self._fresh = [(name, weight, weight._version) for name, weight, _ in self._fresh]
+
+    def num_parameters(self, *, only_trainable: bool = False) -> int:
+        """Return how many numbers the model has learned, or those that training may change."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the table of tokens, or what embeds an image's patches."""
+        embed = self.stack.embed
+        return embed.patch if isinstance(self.body, Pyramid) else embed.token
+
+    def get_output_embeddings(self) -> Linear | None:
+        """Return the map from states to words, where the head has one."""
+        if not isinstance(self.head_spec, tasks.WordHead) or self.head is None:
+            return None
+        return self.head.out
+
+    def tie_weights(self) -> None:
+        """Make the words' scores read the table of tokens, where the config says so."""
+        out, spec = self.get_output_embeddings(), self.head_spec
+        if out is not None and isinstance(spec, tasks.WordHead) and spec.ties(self.config):
+            out.weight = self.stack.embed.token.weight
+
+    def _initialise_all(self, module: nn.Module) -> None:
+        for name, tensor in module._parameters.items():
+            if tensor is not None:
+                self.initialise(module, name, tensor.data)
+
+    @torch.no_grad()
+    def initialise(self, module: nn.Module, name: str, tensor: Tensor) -> None:
+        """Fill one fresh weight: norms with ones, biases with zeros, the rest at random."""
+        if name == "weight" and tensor.dim() == 1:
+            tensor.fill_(1.0)
+        elif name in ("bias", "shift") and tensor.dim() <= 2:
+            tensor.zero_()
+        else:
+            spread = self.config.get("initializer_range") or self.config.get("init_std") or 0.02
+            tensor.normal_(0.0, float(spread))
+
+    # ---------------------------------------------------------------- names on disk
+
+    @classmethod
+    def disk_names(cls, config: Config) -> Names:
+        """Return how this class's tensors are called on disk."""
+        arch, spec = cls.arch, cls.head_spec
+        rows = arch.names(config) if hasattr(arch, "names") else arch.NAMES
+        prefixes = {arch.PREFIX, *(head.prefix or "" for head in arch.HEADS.values())} - {""}
+        prefix = arch.PREFIX if spec.prefix is None else spec.prefix
+        head = spec.rows(config)
+        if isinstance(spec, tasks.Base):
+            prefix = ""
+            head = {k: v.removeprefix(f"{arch.PREFIX}.") for k, v in head.items()}
+        dotted = f"{prefix}." if prefix else ""
+        copies = {dotted + one: dotted + two for one, two in getattr(arch, "COPIES", {}).items()}
+        if isinstance(spec, tasks.WordHead) and spec.untied_bias and not spec.ties(config):
+            # HF: the output map then has a bias of its own, and the shared one is kept, unused.
+            copies[spec.untied_bias] = head["head.out.bias"]
+            head["head.out.bias"] = spec.untied_bias
+        return Names(rows, head, prefix, tuple(prefixes), arch.ALIASES, arch.IGNORED, copies)
+
+    # ---------------------------------------------------------------- use
+
+    @property
+    def main_input_name(self) -> str:
+        """The argument that a call may give without its name."""
+        return "pixel_values" if isinstance(self.body, Pyramid) else "input_ids"
+
+    def forward(self, *inputs: Any, **given: Any) -> ModelOutput | tuple:
+        """Run the model on a batch as a tokenizer or an image processor makes it.
+
+        Args:
+            *inputs: `input_ids` (B, T) and `attention_mask` (B, T); or `pixel_values`
+                (B, C, height, width) of images.
+            **given: the same by name, `labels`, `output_hidden_states` and `output_attentions`
+                (True, or a list of layers), `return_dict`, and what else the architecture takes;
+                a name that it does not have is refused.
+
+        Returns:
+            The result that users know for this task; a tuple with `return_dict=False`.
+        """
+        main = self.main_input_name
+        names = (main,) if main == "pixel_values" else (main, "attention_mask")
+        if len(inputs) > len(names):
+            raise ArgumentError(
+                f"{type(self).__name__} takes only {' and '.join(names)} without a name: "
+                "give the other arguments by name"
+            )
+        for name, value in zip(names, inputs, strict=False):
+            if name in given:
+                raise ArgumentError(f"the call gives {name} twice")
+            given[name] = value
+        return passes.run(self, given)
+
+    def generate(
+        self, inputs: Tensor | None = None, generation_config: Any = None, **options: Any
+    ) -> Any:
+        """Write on from a prompt; see `armature.outputs.decoding.generate`."""
+        from armature.outputs.decoding.generate import generate
+
+        return generate(self, inputs, generation_config, **options)
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How `generate` writes unless told otherwise."""
+        if self._generation_config is None:
+            from armature.outputs.decoding.config import GenerationConfig
+
+            self._generation_config = GenerationConfig.from_model_config(self.config)
+        return self._generation_config
+
+    @generation_config.setter
+    def generation_config(self, value: GenerationConfig) -> None:
+        self._generation_config = value
+
+    def steps(
+        self, prompt: Tensor, prompt_mask: Tensor | None, inputs: dict[str, Any], capacity: int
+    ) -> Steps:
+        """Return this model as decoding sees it: start, step, select.
+
+        Args:
+            prompt: (B, T) ids to go on from, of the decoder where there are two stacks.
+            prompt_mask: (B, T), zero at padding on either side.
+            inputs: the encoder's inputs, and what else goes with the prompt.
+            capacity: tokens of a row, prompt included, to make room for.
+        """
+        if not isinstance(self.head_spec, tasks.WordHead) or self.head is None:
+            raise ArgumentError(f"{type(self).__name__} has no word head, so it cannot generate")
+        memory = None
+        if self.is_encoder_decoder:
+            outer = inputs.get("encoder_outputs")
+            if outer is None:
+                x, packed, _ = passes.encode(self, inputs)
+                memory = (x, packed.layout)
+            else:
+                x = outer[0]
+                layout = call.Layout.of(inputs.get("attention_mask"), x.shape[:2], x.device)
+                memory = (layout.pack(x), layout)
+            inputs = {}
+        packed = call.pack(prompt, None, prompt_mask, inputs)
+        if isinstance(self.body, EncoderDecoder):
+            # HF: a decoder of two stacks takes no positions; its own count padding before a text.
+            packed.positions = packed.layout.columns
+        return StackSteps(self.stack, self.head.scores, packed, capacity, memory)
+
+    def save_pretrained(self, folder: str | Path, **options: Any) -> None:
+        """Write config.json and the weights; see `armature.saving.save_model`."""
+        from armature.saving import save_model
+
+        save_model(self, folder, **options)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, config: Config | None = None, **options: Any
+    ) -> Any:
+        """Open a checkpoint as this class; see `armature.opening.open_model`."""
+        from armature.opening import open_model
+
+        return open_model(name, lambda _config: cls, config=config, **options)
+
+    @classmethod
+    def from_config(cls, config: Config, **options: Any) -> Any:
+        """Build this class with fresh weights, in `dtype` (float32 unless given)."""
+        from armature.opening import read_dtype
+
+        dtype = read_dtype(options)
+        model = cls(config, **options)
+        return model if dtype in (None, "auto") else model.to(dtype)
+
+
+class BackboneModel(PreTrainedModel):
+    """A model that gives feature maps, and says of which stages and how wide they are."""
+
+    def _maps(self) -> FeatureMaps:
+        assert isinstance(self.head, FeatureMaps)
+        return self.head
+
+    @property
+    def out_features(self) -> list[str]:
+        """Names of the stages whose maps it gives."""
+        return list(self._maps().names)
+
+    @property
+    def out_indices(self) -> list[int]:
+        """Places of those stages; 0 is the embedded image."""
+        return list(self._maps().stages)
+
+    @property
+    def channels(self) -> list[int]:
+        """C of each map."""
+        return list(self._maps().channels)

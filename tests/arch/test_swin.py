@@ -1,0 +1,263 @@
+"""Windowed attention on pyramids against the reference: every map, attention, score and loss."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from armature import AutoBackbone, AutoModel, auto
+from armature.errors import ArgumentError, CheckpointError, ConfigError, UnknownArgumentError
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "swin"
+NAMES = sorted(folder.name for folder in GOLDEN.iterdir())
+TOLERANCE = 1e-5  # × max(1, |value|)
+
+
+def opened(name, **options):
+    kind = json.loads((GOLDEN / name / "golden.json").read_text())["class"]
+    return auto.model_class(kind).from_pretrained(GOLDEN / name, **options)
+
+
+def recorded(name, call="0"):
+    tensors = load_file(GOLDEN / name / "golden.safetensors")
+    start = f"{call}.in."
+    given = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
+    start = f"{call}.out."
+    wanted = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
+    return given, wanted
+
+
+def part(output, key):
+    for word in key.split("."):
+        output = output[int(word)] if word.isdigit() else getattr(output, word)
+    return output
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_outputs_equal_the_reference(name):
+    model = opened(name)
+    assert not model.load_report.new
+    assert not model.load_report.unexpected
+    for call in json.loads((GOLDEN / name / "golden.json").read_text())["calls"]:
+        given, wanted = recorded(name, call["name"])
+        output = model(**given, **call["flags"])
+        assert wanted
+        for key, value in wanted.items():
+            found = part(output, key)
+            assert found.shape == value.shape, key
+            error = (found - value).abs() / value.abs().clamp(min=1)
+            assert float(error.max()) < TOLERANCE, key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_saved_model_has_the_same_bytes(name, tmp_path):
+    opened(name).save_pretrained(tmp_path)
+    before = load_file(GOLDEN / name / "model.safetensors")
+    after = load_file(tmp_path / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(before[key].equal(after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_read_or_known_to_have_no_effect(name):
+    model = opened(name)
+    given, _ = recorded(name)
+    model(**given)
+    labels = {"id2label", "label2id"}  # a file may have them where no head reads them
+    assert not set(model.config.unread()) - set(model.arch.UNUSED) - labels
+
+
+@torch.no_grad()
+def test_chosen_layers_are_those_of_all_layers():
+    model, (given, _) = opened("placed"), recorded("placed")
+    every = model(**given, output_hidden_states=True, output_attentions=True)
+    some = model(**given, output_hidden_states=[-1, 0], output_attentions=[-2])
+    last, first = some.hidden_states
+    assert last.equal(every.hidden_states[-1])
+    assert first.equal(every.hidden_states[0])
+    (one,) = some.attentions
+    assert one.equal(every.attentions[-2])
+    pairs = zip(every.hidden_states, every.reshaped_hidden_states, strict=True)
+    for tokens, maps in pairs:
+        assert maps.flatten(2).transpose(1, 2).equal(tokens)
+        assert maps.is_contiguous()
+
+
+@torch.no_grad()
+def test_an_image_does_not_depend_on_its_neighbours():
+    model, (given, _) = opened("classes"), recorded("classes")
+    together = model(given["pixel_values"]).logits
+    alone = model(given["pixel_values"][1:]).logits
+    torch.testing.assert_close(together[1:], alone, atol=1e-6, rtol=1e-6)
+
+
+@torch.no_grad()
+def test_a_small_image_leaves_no_trace_on_the_next():
+    model, (given, wanted) = opened("classes"), recorded("classes")[0:2]
+    model(torch.randn(1, 3, 8, 8))  # every window shrinks
+    torch.testing.assert_close(model(given["pixel_values"]).logits, wanted["logits"])
+
+
+# --------------------------------------------------------------------------------- backbones
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({}, ["stage2"]),
+        ({"out_indices": (0,)}, ["stem"]),
+        ({"out_indices": [-3, -1]}, ["stem", "stage2"]),
+        ({"out_features": ["stage1", "stage2"]}, ["stage1", "stage2"]),
+    ],
+)
+def test_a_plain_checkpoint_serves_as_a_backbone(asked, names, monkeypatch):
+    def refuse(*_args, **_kw):
+        raise AssertionError("a local folder needs no network")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    model = AutoBackbone.from_pretrained(GOLDEN / "classes", **asked)
+    assert type(model).__name__ == "SwinBackbone"
+    assert model.out_features == names
+    fresh = [f"hidden_states_norms.{name}.{end}" for name in names for end in ("weight", "bias")]
+    assert model.load_report.new == fresh
+    output = model(recorded("classes")[0]["pixel_values"], output_hidden_states=True)
+    for index, width, found in zip(
+        model.out_indices, model.channels, output.feature_maps, strict=True
+    ):
+        state = output.hidden_states[index]
+        normed = torch.nn.functional.layer_norm(state.movedim(1, -1), (width,)).movedim(-1, 1)
+        torch.testing.assert_close(found, normed)
+        assert found.is_contiguous()
+        assert state.is_contiguous()
+
+
+def test_what_is_asked_of_a_backbone_wins_over_its_file():
+    model = opened("maps-named", out_indices=[1])
+    assert model.out_features == ["stage1"]
+    model = opened("maps-placed", out_features=["stem", "stage2"])
+    assert model.out_indices == [0, 2]
+
+
+def test_a_backbone_without_the_last_norm_opens_and_saves_without_it(tmp_path):
+    tensors = load_file(GOLDEN / "maps-placed" / "model.safetensors")
+    older = {key: x for key, x in tensors.items() if not key.startswith("swin.layernorm")}
+    assert len(older) == len(tensors) - 2
+    save_file(older, tmp_path / "model.safetensors", {"format": "pt"})
+    (tmp_path / "config.json").write_text((GOLDEN / "maps-placed" / "config.json").read_text())
+    model = AutoBackbone.from_pretrained(tmp_path)
+    assert not model.load_report.new
+    given, wanted = recorded("maps-placed")
+    found = model(**given).feature_maps[0]
+    torch.testing.assert_close(found, wanted["feature_maps.0"], atol=1e-5, rtol=1e-5)
+    model.save_pretrained(tmp_path / "again")
+    assert load_file(tmp_path / "again" / "model.safetensors").keys() == older.keys()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"out_features": ["stage9"]},
+        {"out_indices": [3]},
+        {"out_indices": [2, 1]},
+        {"out_indices": [2, -1]},
+    ],
+)
+def test_stages_that_do_not_exist_or_come_out_of_order_are_refused(asked):
+    with pytest.raises(ConfigError, match="stem, stage1, stage2"):
+        AutoBackbone.from_pretrained(GOLDEN / "classes", **asked)
+
+
+# ------------------------------------------------------------------------ other tasks, errors
+
+
+def test_a_task_may_add_a_vector_for_hidden_patches():
+    model = auto.model_class("SwinForMaskedImageModeling").from_pretrained(
+        GOLDEN / "classes", encoder_stride=8
+    )
+    assert model.load_report.new == [
+        "swin.embeddings.mask_token",
+        "decoder.0.weight",
+        "decoder.0.bias",
+    ]
+    bare = AutoModel.from_pretrained(GOLDEN / "masked", use_mask_token=True)
+    given, wanted = recorded("masked")
+    states = bare(**given, output_hidden_states=[0]).hidden_states[0]
+    torch.testing.assert_close(states, wanted["hidden_states.0"], atol=1e-5, rtol=1e-5)
+
+
+def test_a_bare_model_may_go_without_its_mean():
+    model = AutoModel.from_pretrained(GOLDEN / "placed", add_pooling_layer=False)
+    assert list(model(**recorded("placed")[0])) == ["last_hidden_state"]
+
+
+def test_a_body_weight_that_is_missing_is_refused(tmp_path):
+    tensors = load_file(GOLDEN / "classes" / "model.safetensors")
+    name = "swin.encoder.layers.1.blocks.1.attention.self.relative_position_bias_table"
+    del tensors[name]
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    (tmp_path / "config.json").write_text((GOLDEN / "classes" / "config.json").read_text())
+    with pytest.raises(CheckpointError, match="relative_position_bias_table: missing"):
+        AutoBackbone.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("classes", {}, "give pixel_values"),
+        ("classes", {"pixel_values": torch.zeros(3, 40, 40)}, r"give a batch of images \(B, 3"),
+        ("classes", {"pixel_values": torch.zeros(1, 4, 40, 40)}, r"\(1, 4, 40, 40\)"),
+        ("classes", {"pixel_values": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, "whole numbers"),
+        ("placed", {"pixel_values": torch.zeros(1, 3, 30, 24)}, "interpolate_pos_encoding=True"),
+        (
+            "masked",
+            {"pixel_values": torch.zeros(1, 3, 32, 32), "bool_masked_pos": torch.ones(1, 63)},
+            "8 × 8 patches",
+        ),
+        (
+            "masked",
+            {"pixel_values": torch.zeros(1, 3, 36, 32), "bool_masked_pos": torch.ones(1, 72)},
+            "cannot be compared",
+        ),
+    ],
+)
+def test_calls_that_do_not_fit_say_why(name, given, message):
+    with pytest.raises(ArgumentError, match=message):
+        opened(name)(**given)
+
+
+def test_arguments_of_other_inputs_are_unknown():
+    model = opened("classes")
+    with pytest.raises(UnknownArgumentError, match="Did you mean `pixel_values`"):
+        model(pixel_valeus=torch.zeros(1, 3, 40, 40))
+    for name in ("input_ids", "bool_masked_pos"):
+        with pytest.raises(UnknownArgumentError, match=name):
+            model(torch.zeros(1, 3, 40, 40), **{name: torch.zeros(1, 100)})
+    with pytest.raises(ArgumentError, match="twice"):
+        model(torch.zeros(1, 3, 40, 40), pixel_values=torch.zeros(1, 3, 40, 40))
+
+
+@pytest.mark.parametrize("name", ["classes", "masked", "placed"])
+def test_gradients_reach_every_weight(name):
+    model, (given, _) = opened(name, drop_path_rate=0.0), recorded(name)
+    output = model.train()(**given)
+    loss = output.loss if "loss" in output else output.pooler_output.square().sum()
+    loss.backward()
+    for path, weight in model.named_parameters():
+        assert weight.grad is not None, path
+        assert weight.grad.isfinite().all(), path
+
+
+def test_whole_branches_drop_only_while_training():
+    model, (given, _) = opened("classes", drop_path_rate=0.9), recorded("classes")
+    still = model(given["pixel_values"]).logits
+    assert model(given["pixel_values"]).logits.equal(still)
+    model.train()
+    torch.manual_seed(0)
+    assert len({model(given["pixel_values"]).logits.sum().item() for _ in range(8)}) > 1

@@ -1,0 +1,7 @@
+"""Where the recorded tokenizers are, and their names."""
+
+from pathlib import Path
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "tokenizers"
+FOLDERS = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
+FAMILIES = [name for name in FOLDERS if name != "marian"]  # of which less is recorded

@@ -1,0 +1,173 @@
+"""Make the small checkpoints of tests/golden/arch with the reference library.
+
+    python tools/make_golden.py [NAME …]
+
+Needs the `reference` extra. Every parameter is random, norms and biases too. A folder holds
+config.json, model.safetensors, golden.json (what was called) and golden.safetensors (inputs,
+outputs: loss, logits, every hidden state, every attention).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from golden_variants import VARIANTS, Variant
+from safetensors.torch import save_file
+
+OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "arch"
+SKIPPED = ("past_key_values",)
+
+
+def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
+    """Give every parameter and buffer that is saved a random value."""
+    for name, tensor in model.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        noise = torch.randn(tensor.shape, generator=generator)
+        norm = tensor.dim() == 1 and ("norm" in name.lower() or "ln_" in name)
+        spread = 0.12 if "SelfAttention" in name or "EncDec" in name else 0.25  # unscaled scores
+        tensor.copy_(1 + 0.3 * noise if norm and name.endswith("weight") else spread * noise)
+
+
+def settle(model: torch.nn.Module) -> None:
+    """Make what an untied model keeps unused, a bias or a table, equal to what it uses."""
+    tensors = model.state_dict()
+    for name, tensor in tensors.items():
+        if name.endswith("encoder.embed_tokens.weight"):
+            tensors[name.replace("encoder.embed_tokens", "shared")].copy_(tensor)
+        if name.endswith("decoder.bias"):
+            tensors[name.replace("decoder.bias", "bias")].copy_(tensor)
+
+
+def padding_of(variant: Variant, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return a mask whose second and third rows are padded on the side asked for."""
+    mask = torch.ones(shape, dtype=torch.long)
+    for row, cut in ((1, 3), (2, variant.length // 2)):
+        if variant.padding == "right":
+            mask[row, ..., variant.length - cut :] = 0
+        elif variant.padding == "left":
+            mask[row, ..., :cut] = 0
+    return mask
+
+
+def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generator) -> dict:
+    """Return one batch of three rows, the second and third padded on the side asked for."""
+    config, length = model.config, variant.length
+    rows = (3, 4) if "MultipleChoice" in variant.model else (3,)
+    shape = (*rows, length)
+    ids = torch.randint(6, config.vocab_size, shape, generator=generator)
+    if "T5ForSeq" in variant.model or "BartForSeq" in variant.model:
+        ids[..., -1] = config.eos_token_id
+    mask = padding_of(variant, shape)
+    if config.pad_token_id is not None:
+        ids = torch.where(mask == 0, config.pad_token_id, ids)
+    batch = {"input_ids": ids}
+    if variant.padding:
+        batch["attention_mask"] = mask
+    if variant.types:
+        high = getattr(config, "type_vocab_size", 0) or 50
+        batch["token_type_ids"] = torch.randint(0, high, shape, generator=generator)
+    decodes = config.is_encoder_decoder and "Encoder" not in variant.model
+    if decodes and not any(word in variant.model for word in ("Sequence", "Question")):
+        batch["decoder_input_ids"] = torch.randint(
+            6, config.vocab_size, (3, length - 2), generator=generator
+        )
+    return batch
+
+
+def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa: C901
+    """Return labels for the task, -100 at padding."""
+    name, config = variant.model, model.config
+    mask = batch.get("attention_mask", torch.ones_like(batch["input_ids"]))
+
+    def draw(high: int, shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.randint(0, high, shape, generator=generator)
+
+    if name.endswith("Model") and "LMHead" not in name:
+        return {}
+    if "SequenceClassification" in name and config.num_labels == 1:
+        return {"labels": torch.randn(3, generator=generator)}
+    if "SequenceClassification" in name:
+        return {"labels": draw(config.num_labels, (3,))}
+    if "MultipleChoice" in name or "NextSentence" in name:
+        return {"labels": torch.tensor([1, 0, 1])}
+    if "QuestionAnswering" in name:
+        return {}
+    if "decoder_input_ids" in batch:
+        return {"labels": batch["decoder_input_ids"].flip(1)}
+    if variant.padding == "left":  # padding predicts nothing, so the first token is no label
+        mask = mask * mask.roll(1, dims=-1)
+    high = config.num_labels if "TokenClassification" in name else config.vocab_size
+    found = {"labels": torch.where(mask == 0, -100, draw(high, mask.shape))}
+    if "PreTraining" in name:
+        order = "sentence_order_label" if name.startswith("Albert") else "next_sentence_label"
+        found[order] = torch.tensor([0, 1, 1])
+    return found
+
+
+def flatten(outputs: dict) -> dict[str, torch.Tensor]:
+    """Return name → tensor; tuples as `hidden_states.0`."""
+    found = {}
+    for key, value in outputs.items():
+        if key in SKIPPED:
+            continue
+        if isinstance(value, tuple):
+            found |= {f"{key}.{i}": one for i, one in enumerate(value) if one is not None}
+        elif isinstance(value, torch.Tensor):
+            found[key] = value
+    return found
+
+
+@torch.no_grad()
+def make(variant: Variant, folder: Path) -> None:
+    """Build, call and write one variant."""
+    generator = torch.Generator().manual_seed(sum(map(ord, variant.name)))
+    kind = getattr(transformers, variant.model)
+    attention = "sdpa" if variant.fused else "eager"
+    model = kind(kind.config_class(**variant.settings)).eval()
+    randomise(model, generator)
+    settle(model)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention).eval()
+    batch = inputs_of(variant, model, generator)
+    flags = {"output_hidden_states": True, **variant.extra}
+    flags |= {} if variant.fused else {"output_attentions": True}
+    calls = [("states", batch, flags)]
+    labels = labels_of(variant, model, batch, generator) if variant.labels else {}
+    if labels:
+        calls.append(("labels", {**batch, **labels}, dict(variant.extra)))
+    tensors, record = {}, {"class": variant.model, "calls": [], "generate": []}
+    for name, given, options in calls:
+        outputs = flatten(model(**given, **options))
+        tensors |= {f"{name}.in.{key}": value for key, value in given.items()}
+        tensors |= {f"{name}.out.{key}": value for key, value in outputs.items()}
+        record["calls"].append({"name": name, "flags": options})
+    if variant.generate:
+        prompt = {key: batch[key] for key in ("input_ids", "attention_mask") if key in batch}
+        for options in ({"do_sample": False}, {"do_sample": False, "num_beams": 3}):
+            options |= {"max_new_tokens": 7, "pad_token_id": 0, "eos_token_id": None}
+            found = model.generate(**prompt, **options)
+            record["generate"].append({"options": options, "tokens": found.tolist()})
+    apart = {key: value.contiguous().clone() for key, value in tensors.items()}
+    save_file(apart, folder / "golden.safetensors")
+    (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def main() -> None:
+    chosen = sys.argv[1:]
+    for variant in VARIANTS:
+        if not chosen or variant.name in chosen:
+            folder = OUT / variant.name
+            folder.mkdir(parents=True, exist_ok=True)
+            make(variant, folder)
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            print(f"{variant.name:24} {variant.model:34} {size // 1024:5} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Make the small image checkpoints of tests/golden/swin with the reference library.
+
+    python tools/make_golden_images.py [NAME …]
+
+Needs the `reference` extra. Folders look like those of `tools/make_golden.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from make_golden import flatten, randomise
+from safetensors.torch import save_file
+
+OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "swin"
+SMALL = {"embed_dim": 8, "depths": [2, 2], "num_heads": [2, 4], "mlp_ratio": 2.0}
+
+# Name → class, settings, sizes of the images that are tried, further arguments of the first call.
+VARIANTS = {
+    "classes": (
+        "SwinForImageClassification",
+        {"image_size": 40, "window_size": 4, "num_labels": 5, "hidden_act": "relu"},
+        [(40, 40), (31, 46)],
+        {"labels": torch.tensor([3, 0])},
+    ),
+    "regression": (
+        "SwinForImageClassification",
+        {"image_size": 30, "patch_size": 3, "window_size": 5, "num_labels": 1, "depths": [3]}
+        | {"num_heads": [2], "num_channels": 1, "mlp_ratio": 2.5},
+        [(30, 30)],
+        {"labels": torch.tensor([0.5, -1.0])},
+    ),
+    "placed": (
+        "SwinModel",
+        {"image_size": 24, "patch_size": 2, "window_size": 3, "use_absolute_embeddings": True}
+        | {"qkv_bias": False, "hidden_act": "quick_gelu", "layer_norm_eps": 0.01},
+        [(24, 24), (22, 28)],
+        {},
+    ),
+    "masked": (
+        "SwinForMaskedImageModeling",
+        {"image_size": 32, "window_size": 4, "encoder_stride": 8, "hidden_act": "silu"},
+        [(32, 32)],
+        {"bool_masked_pos": torch.arange(128).reshape(2, 64) % 3 == 0},
+    ),
+    "maps-named": (
+        "SwinBackbone",
+        {"image_size": 24, "window_size": 5, "depths": [2, 1, 2], "num_heads": [1, 2, 4]}
+        | {"embed_dim": 4, "out_features": ["stem", "stage1", "stage3"]},
+        [(24, 24), (39, 27)],
+        {},
+    ),
+    "maps-placed": (
+        "SwinBackbone",
+        {"image_size": 20, "window_size": 4, "out_indices": [-2]},
+        [(20, 20)],
+        {},
+    ),
+}
+
+
+@torch.no_grad()
+def make(name: str, folder: Path) -> None:
+    """Build, call and write one variant."""
+    kind_name, settings, sizes, further = VARIANTS[name]
+    generator = torch.Generator().manual_seed(sum(map(ord, name)))
+    kind = getattr(transformers, kind_name)
+    model = kind(kind.config_class(**{**SMALL, **settings})).eval()
+    randomise(model, generator)
+    model.save_pretrained(folder)
+    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
+    tensors, calls = {}, []
+    for index, size in enumerate(sizes):
+        pixels = torch.randn(2 - index, model.config.num_channels, *size, generator=generator)
+        given = {"pixel_values": pixels, **(further if index == 0 else {})}
+        flags = {"output_hidden_states": True, "output_attentions": index == 0}
+        flags |= {"interpolate_pos_encoding": True} if index else {}
+        # The reference's blocks remember how they shrank their windows: each call has its own.
+        outputs = flatten(copy.deepcopy(model)(**given, **flags))
+        if name != "masked":  # the same states in another order: once is enough
+            outputs = {key: x for key, x in outputs.items() if not key.startswith("reshaped")}
+        tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
+        tensors |= {f"{index}.out.{key}": value.contiguous() for key, value in outputs.items()}
+        calls.append({"name": str(index), "flags": flags})
+    save_file(tensors, folder / "golden.safetensors")
+    record = {"class": kind_name, "calls": calls}
+    (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def main() -> None:
+    for name in sys.argv[1:] or VARIANTS:
+        folder = OUT / name
+        folder.mkdir(parents=True, exist_ok=True)
+        make(name, folder)
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        print(f"{name:16} {size // 1024:5} kB")
+
+
+if __name__ == "__main__":
+    main()

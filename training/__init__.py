@@ -1,0 +1,1 @@
+"""How the small checkpoints in `armature/starter` were made: texts, generators, training."""

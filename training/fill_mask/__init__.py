@@ -1,0 +1,1 @@
+"""Sentences about a small world with a word hidden."""

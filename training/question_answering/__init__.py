@@ -1,0 +1,1 @@
+"""Questions about short passages, and where the answer stands."""

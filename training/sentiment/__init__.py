@@ -1,0 +1,1 @@
+"""Opinions in English and Chinese, good or bad."""

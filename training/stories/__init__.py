@@ -1,0 +1,1 @@
+"""Little stories, told by a grammar."""
