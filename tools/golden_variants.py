@@ -144,7 +144,7 @@ VARIANTS = [
     Variant("llama-shortrope", "LlamaModel", {**_LLAMA, **_rope("longrope", factor=2.0, original_max_position_embeddings=12, **_LONG)}, length=9),
     Variant("llama-spans", "LlamaForQuestionAnswering", _LLAMA),
     Variant("mixtral-window", "MixtralForCausalLM", {**_MIXTRAL, "sliding_window": 4}, padding="left", generate=True),
-    Variant("mixtral-router", "MixtralForCausalLM", {**_MIXTRAL, "num_experts_per_tok": 1, "hidden_act": "relu"}, extra={"output_router_logits": True}),
+    Variant("mixtral-router", "MixtralForCausalLM", {**_MIXTRAL, "num_hidden_layers": 1, "num_experts_per_tok": 1, "hidden_act": "relu"}, extra={"output_router_logits": True}),
     Variant("mixtral-tokens", "MixtralForTokenClassification", {**_MIXTRAL, "num_hidden_layers": 1, "output_router_logits": True, "num_labels": 4}),
     Variant("t5-gated", "T5ForConditionalGeneration", {**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}, generate=True),
     Variant("t5-silu", "T5Model", {**_T5, "feed_forward_proj": "gated-silu"}, length=21),

@@ -150,10 +150,11 @@ def _read(
     first = place.pairs[0]
     info = weights[found[first.name]]
     stored = getattr(torch, DTYPES[info.dtype][0])
-    if place.tensor.is_floating_point() and not stored.is_floating_point:
+    # One byte is too little for a weight as it was trained: a scale elsewhere belongs to it.
+    if place.tensor.is_floating_point() and (not stored.is_floating_point or stored.itemsize == 1):
         raise CheckpointError(
             info.file,
-            f"{info.name} holds numbers of type {info.dtype}, but a weight has fractions",
+            f"{info.name} holds numbers of type {info.dtype}, which are no weights by themselves",
             "use the original weights: quantised ones cannot be read",
         )
     wanted = stored if dtype is None or not stored.is_floating_point else dtype

@@ -80,8 +80,8 @@ def test_pairs_come_in_several_spellings():
     pipe = opened("labels")
     wanted = pipe(PAIR)
     texts = list(PAIR.values())
-    assert pipe([PAIR, {"text": texts[0]}]) == [wanted, pipe([texts[0]])[0]]
-    assert pipe([[texts]]) == [wanted]
+    assert close(pipe([PAIR, {"text": texts[0]}]), [wanted, pipe([texts[0]])[0]])
+    assert close(pipe([[texts]]), [wanted])
     with pytest.raises(UnknownArgumentError, match="text_pair"):
         pipe({"text": TEXT, "text_pari": TEXT})
     for wrong in ({"text_pair": TEXT}, [["a", "b", "c"]], [3]):

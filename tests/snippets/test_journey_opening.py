@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -139,7 +140,9 @@ print(model(**batch).start_logits.tolist())
     batch = tokenizer("What?", "Apples are good.", return_tensors="pt")
     for folder in ("saved", "parts", "older"):
         model = AutoModelForQuestionAnswering.from_pretrained(folder)
-        assert f"{model(**batch).start_logits.tolist()}\n" == saved, folder
+        # The last bits depend on where in memory a file's weights begin.
+        wanted = torch.tensor(json.loads(saved))
+        torch.testing.assert_close(model(**batch).start_logits, wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_a_fresh_process_tokenizes_without_torch_and_without_a_socket(environment):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from armature.errors import ArgumentError, nearest
 from armature.inputs.text.fit import Truncation
 
 log = logging.getLogger(__name__)
+_HALVES = re.compile("[\ud800-\udfff]")
 ENDLESS = 10**20  # a model_max_length above this means: no limit
 
 _PADDINGS = {True: "longest", False: "do_not_pad", None: "do_not_pad"}
@@ -161,7 +163,26 @@ def read_inputs(text: Any, pair: Any, *, words: bool) -> tuple[list[Any], bool]:
     for position, value in enumerate(inputs):
         if not _is_input(value, words=words):
             raise ArgumentError(_complaint(value, position if batched else None, words=words))
+        refuse_halves(value)
     return inputs, batched
+
+
+def refuse_halves(value: Any) -> None:
+    """Refuse texts that hold half a character, which no encoding can write.
+
+    Raises:
+        ArgumentError: a str, or one in the lists, holds a lone surrogate.
+    """
+    if not isinstance(value, str):
+        for part in value:
+            refuse_halves(part)
+    elif not value.isascii() and (found := _HALVES.search(value)):
+        raise ArgumentError(
+            f"The text has half a character (U+{ord(found[0]):04X}) at position {found.start()}: "
+            f'...{ascii(value[max(0, found.start() - 10) : found.end() + 10])}... Read its file '
+            'with the right encoding, or repair it: text.encode("utf-16", "surrogatepass")'
+            '.decode("utf-16", "replace")'
+        )
 
 
 def _is_input(value: Any, *, words: bool) -> bool:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer as Backend
 
 from armature.errors import ArgumentError, nearest
 from armature.inputs.text.backend import Lexicon, Token
+from armature.inputs.text.call import refuse_halves
 from armature.inputs.text.family import ROLES
 from armature.inputs.text.stored import as_token, content_of
 
@@ -149,6 +150,7 @@ class SpecialTokens:
 
     def _grow(self, tokens: Sequence[Token], *, special: bool) -> int:
         """Keep tokens whole and return how many the vocabulary has more than before."""
+        refuse_halves([str(token) for token in tokens])
         size = len(self)
         for backend in (self.backend_tokenizer, *self._lexicon.encoders):
             (backend.add_special_tokens if special else backend.add_tokens)(list(tokens))

@@ -175,6 +175,18 @@ def test_what_is_no_text_is_refused(bert):
         bert()
 
 
+def test_half_a_character_is_refused_with_its_place(bert):
+    for call in (
+        lambda: bert("ab \ud83d"),
+        lambda: bert(["a", ("b", "ab \ud83d")]),
+        lambda: bert(["ab \ud83d"], is_split_into_words=True),
+        lambda: bert.add_tokens("ab \ud83d"),
+    ):
+        with pytest.raises(ArgumentError, match=r"U\+D83D.* position 3"):
+            call()
+    assert bert("ab \U0001f600")["input_ids"]
+
+
 def test_unknown_arguments_and_values_name_the_nearest(bert):
     with pytest.raises(UnknownArgumentError, match="Did you mean `truncation`"):
         bert("a", truncate=True)
