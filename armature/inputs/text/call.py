@@ -179,7 +179,7 @@ def refuse_halves(value: Any) -> None:
     elif not value.isascii() and (found := _HALVES.search(value)):
         raise ArgumentError(
             f"The text has half a character (U+{ord(found[0]):04X}) at position {found.start()}: "
-            f'...{ascii(value[max(0, found.start() - 10) : found.end() + 10])}... Read its file '
+            f"...{value[max(0, found.start() - 10) : found.end() + 10]!a}... Read its file "
             'with the right encoding, or repair it: text.encode("utf-16", "surrogatepass")'
             '.decode("utf-16", "replace")'
         )

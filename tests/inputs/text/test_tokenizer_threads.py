@@ -54,7 +54,7 @@ HOSTILE = ["a", " ", "\n", "▁", "é", "[CLS]", "##", "\u0301", "  \t", "½", "
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "t5", "llama", "deberta_v2", "qwen2", "albert"])
-def test_twice_the_text_takes_twice_the_time(family, tokenizers):
+def test_time_grows_as_the_text_does_and_not_as_its_square(family, tokenizers):
     tokenizer = tokenizers(family)
 
     def seconds(unit, size):
@@ -64,6 +64,7 @@ def test_twice_the_text_takes_twice_the_time(family, tokenizers):
         return time.process_time() - begin
 
     for unit in HOSTILE:
-        half = seconds(unit, 1 << 17)
-        assert seconds(unit, 1 << 18) < max(4 * half, 0.5), unit
+        part = seconds(unit, 1 << 14)
+        # 16 times the text: far from 256 times the time, however busy the machine is.
+        assert seconds(unit, 1 << 18) < max(64 * part, 1), unit
     assert seconds("a", 1 << 20) < 10
