@@ -38,9 +38,11 @@ def reference_tuned(folder, sample):
 def onnx_runtime(folder, sample):
     import numpy
     import onnxruntime
+    import torch
     from transformers import AutoTokenizer
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     session = onnxruntime.InferenceSession(
         str(_exported(folder)), options, providers=["CPUExecutionProvider"]
