@@ -179,7 +179,7 @@ def _fill(model: PreTrainedModel, weights: Weights, dtype: torch.dtype | None) -
         if second in lookup and first in lookup and not _equal(weights, lookup, second, first):
             untie(model)
             twins = {}
-    report = load(model, weights, names, dtype, model.initialise, twins)
+    report = load(model, weights, names, lookup, dtype, model.initialise, twins)
     report.dtype = str(model.dtype).removeprefix("torch.")
     model.load_report = report
     model._fresh = [

@@ -75,6 +75,7 @@ def load(
     model: nn.Module,
     weights: Weights,
     names: Names,
+    lookup: Mapping[str, str],
     dtype: torch.dtype | None,
     initialise: Callable[[nn.Module, str, Tensor], None],
     twins: Mapping[str, str],
@@ -85,6 +86,7 @@ def load(
         model: its tensors have shapes and no memory yet.
         weights: the files.
         names: how this class's tensors are called on disk.
+        lookup: what `names.lookup` made of the names in the files.
         dtype: of the parameters; None keeps the file's.
         initialise: fills a head's weight, given its module and name, that the file lacks.
         twins: second names of tied tensors → their first ones; a file may have either or both.
@@ -95,10 +97,8 @@ def load(
     Raises:
         CheckpointError: a weight of the body is missing or has another shape; all are listed.
     """
-    lookup = names.lookup(weights)
-    for second, first in twins.items():
-        if second in lookup:
-            lookup.setdefault(first, lookup[second])
+    tied = {first: lookup[second] for second, first in twins.items() if second in lookup}
+    lookup = {**tied, **lookup}
     report = LoadReport(files=tuple(file.name for file in weights.files))
     report.ignored = [name for name in weights if names.means_nothing(name)]
     used: set[str] = set(twins)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 
 from armature.checkpoint.views import Pair, Target, View, as_view
 
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
     """Compile a template; each {i} matches one number."""
     body = _FIELD.sub(r"(?P<\1>\\d+)", re.escape(template))
@@ -56,25 +58,21 @@ class Names:
         return list(view.pairs(target, fill))
 
     def _find(self, ours: str) -> tuple[View, dict[str, str], str, str]:
-        best: tuple[int, str, re.Match[str], str | View, str] | None = None
-        dotted = self.prefix + "." if self.prefix else ""
-        for table, prefix in ((self.head, ""), (self.rows, dotted)):
-            for template, row in table.items():
-                match = self._compiled[template].match(ours)
-                if match and (best is None or len(template) > best[0]):
-                    best = (len(template), template, match, row, prefix)
-        if best is None:
-            raise KeyError(f"no row of NAMES covers {ours!r}")
-        fields = best[2].groupdict()
-        return as_view(best[3]), fields, fields.pop("suffix") or "", best[4]
+        for pattern, row, prefix in self._compiled:
+            match = pattern.match(ours)
+            if match:
+                fields = match.groupdict()
+                return as_view(row), fields, fields.pop("suffix") or "", prefix
+        raise KeyError(f"no row of NAMES covers {ours!r}")
 
-    @property
-    def _compiled(self) -> dict[str, re.Pattern[str]]:
-        cached = self.__dict__.get("_patterns")
-        if cached is None:
-            cached = {key: _pattern(key) for key in [*self.rows, *self.head]}
-            object.__setattr__(self, "_patterns", cached)
-        return cached
+    @cached_property
+    def _compiled(self) -> list[tuple[re.Pattern[str], str | View, str]]:
+        """Patterns of our names, the longest template first; theirs; what stands before theirs."""
+        dotted = self.prefix + "." if self.prefix else ""
+        rows = [(ours, row, "") for ours, row in self.head.items()]
+        rows += [(ours, row, dotted) for ours, row in self.rows.items()]
+        rows.sort(key=lambda row: -len(row[0]))
+        return [(_pattern(ours), row, prefix) for ours, row, prefix in rows]
 
     def canonical(self, name: str) -> str:
         """Return how a disk's name is spelled today, without any prefix of the body."""
