@@ -71,7 +71,7 @@ def _packing(packed: nn.Module, module: nn.Module) -> tuple[dict[str, int], int]
     return {}, 1
 
 
-def load(
+def load(  # noqa: PLR0913
     model: nn.Module,
     weights: Weights,
     names: Names,
