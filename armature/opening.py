@@ -126,12 +126,15 @@ def open_model(
     _override(config, options)
     chosen = choose(config)  # a wrong class is refused before torch is even imported
 
-    import torch
-
     from armature.checkpoint.files import open_weights
 
-    dtype, device = read_dtype(placing), _device(placing)
     weights = open_weights(source, **stored)
+    if _keeps(weights, placing):
+        weights.prefetch()  # while torch is imported and the model built
+
+    import torch
+
+    dtype, device = read_dtype(placing), _device(placing)
     model = _build(chosen, config, built)
     _fill(model, weights, None if dtype == "auto" else dtype or torch.float32)
     model.load_report.source, model.load_report.revision = str(name), source.revision
@@ -144,6 +147,15 @@ def open_model(
 
         model.generation_config = GenerationConfig.from_checkpoint(source, config)
     return (model, model.load_report) if with_info else model
+
+
+def _keeps(weights: Weights, placing: dict[str, Any]) -> bool:
+    """Return whether weights stay of the type that the files have, and so need no copy."""
+    from armature.checkpoint.tensor_info import DTYPES
+
+    given = placing.get("dtype", placing.get("torch_dtype")) or "float32"
+    wanted = str(given).removeprefix("torch.")
+    return wanted == "auto" or {DTYPES[info.dtype][0] for info in weights.values()} == {wanted}
 
 
 def _build(chosen: type[PreTrainedModel], config: Config, built: dict[str, Any]) -> PreTrainedModel:

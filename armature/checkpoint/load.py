@@ -54,13 +54,14 @@ def places(model: nn.Module, names: Names) -> Iterator[Place]:
     packed: nn.Module = model  # a packed map comes right before its parts
     for path, module in model.named_modules():
         packed = module if hasattr(module, "parts") else packed
+        packing = _packing(packed, module)
         transient = module._non_persistent_buffers_set
         for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
             if tensor is None or name in transient or id(tensor) in seen:
                 continue
             seen.add(id(tensor))
             full = f"{path}.{name}" if path else name
-            target = Target(tuple(tensor.shape), "", "", *_packing(packed, module))
+            target = Target(tuple(tensor.shape), "", "", *packing)
             yield Place(full, module, name, tensor, names.pairs(full.removeprefix(BODY), target))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import sys
 import zlib
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 from weakref import finalize
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from armature.checkpoint.tensor_info import Record, TensorInfo
 
+_POPULATE_READ = 22  # MADV_POPULATE_READ of Linux 5.14
 _CHUNK = 1 << 20  # stays in the second-level cache between reading and converting
 
 
@@ -26,10 +28,10 @@ class MappedFile:
     """A weight file that stays open, so that what was checked is what is read.
 
     Measured on 440 MB in the page cache (Linux 6.18): mapping and summing every tensor takes
-    0.015-0.035 s, reading into fresh memory 0.21 s, because fresh pages must be zeroed first;
-    populating the mapping ahead (MADV_POPULATE_READ) gains nothing, and MAP_POPULATE copies
-    every page of a private mapping (0.35 s). So `read` maps, and `read_into`, whose target
-    exists anyway, reads: a mapping would count twice against the memory.
+    0.015-0.035 s, reading into fresh memory 0.21 s, because fresh pages must be zeroed first, and
+    MAP_POPULATE copies every page of a private mapping (0.35 s). So `read` maps, and `read_into`,
+    whose target exists anyway, reads: a mapping would count twice against the memory. A third of
+    the time of reading a mapping goes into its pages' first touch; `prefetch` takes that aside.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,6 +64,14 @@ class MappedFile:
             if info.strides is None
             else flat.as_strided(info.shape, info.strides)
         )
+
+    def prefetch(self) -> None:
+        """Have the pages fetched and mapped by a thread, while a model is built for them.
+
+        It is advice: where the system knows no such call, or memory is scarce, nothing happens.
+        """
+        if sys.platform == "linux" and self.size < _memory() / 2:
+            Thread(target=_populate, args=(self._map(),), daemon=True).start()
 
     def read_into(self, info: TensorInfo, target: torch.Tensor) -> None:
         """Copy a tensor into `target`, a possibly strided view of equal shape and of any dtype."""
@@ -126,3 +136,15 @@ class MappedFile:
                 "Copy or download the file again.",
             )
         self._verified.add(record)
+
+
+def _memory() -> int:
+    """Return the bytes of memory that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _populate(mapping: mmap.mmap) -> None:
+    # Not `mapping.madvise`, which would hold the interpreter's lock all the while.
+    start = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+    size = ctypes.c_size_t(len(mapping))
+    ctypes.CDLL(None).madvise(ctypes.c_void_p(start), size, _POPULATE_READ)

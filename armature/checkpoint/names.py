@@ -76,9 +76,15 @@ class Names:
 
     def canonical(self, name: str) -> str:
         """Return how a disk's name is spelled today, without any prefix of the body."""
-        for old, new in self.aliases.items():
-            name = _replace_segments(name, old, new)
+        if self.aliases:
+            name = self._old_spellings.sub(lambda found: self.aliases[found[0]], name)
         return self.bare(name)
+
+    @cached_property
+    def _old_spellings(self) -> re.Pattern[str]:
+        """Match any alias where it stands as whole dotted segments, the longest first."""
+        longest_first = sorted(self.aliases, key=len, reverse=True)
+        return re.compile(rf"(?<![^.])(?:{'|'.join(map(re.escape, longest_first))})(?![^.])")
 
     def bare(self, name: str) -> str:
         """Return a disk's name as it is spelled, without any prefix of the body."""
@@ -103,11 +109,3 @@ class Names:
     def means_nothing(self, name: str) -> bool:
         """Return whether a tensor is a buffer that is computed, not trained."""
         return any(f".{name}".endswith(f".{end}") for end in self.ignored)
-
-
-def _replace_segments(name: str, old: str, new: str) -> str:
-    """Replace `old` in `name` where it stands as whole dotted segments."""
-    dotted = f".{name}."
-    if f".{old}." not in dotted:
-        return name
-    return dotted.replace(f".{old}.", f".{new}.")[1:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -62,6 +63,20 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "softmax": lambda x: x.softmax(-1),
 }
+
+
+# Fresh memory for a large tensor costs more than computing an activation does.
+_IN_PLACE: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {
+    F.gelu: torch.ops.aten.gelu_.default,
+    _gelu_tanh: partial(torch.ops.aten.gelu_.default, approximate="tanh"),
+    F.relu: torch.relu_,
+    F.silu: partial(F.silu, inplace=True),
+}
+
+
+def overwrite(act: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply an activation to a tensor that nobody else holds, in its own memory if that goes."""
+    return _IN_PLACE.get(act, act)(x)
 
 
 def activation(name: str) -> Callable[[Tensor], Tensor]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules import module as torch_module
 
 
 def _maker() -> str:
@@ -51,6 +52,12 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """(…, D) → (…, rows)."""
         return linear(input, self.weight, self.bias)
+
+    @property
+    def unwatched(self) -> bool:
+        """Whether nobody but the caller gets what comes out: no gradient and no hook."""
+        watched = self._forward_hooks or torch_module._global_forward_hooks
+        return not (watched or torch.is_grad_enabled())
 
     def reset_parameters(self) -> None:
         """Leave the weights as they are: they are filled once, by a file or by the model."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from armature.layers.act import activation
+from armature.layers.act import activation, overwrite
 from armature.layers.context import Context
 from armature.layers.linear import Linear, LinearGroup
 
@@ -20,7 +20,8 @@ class Dense(nn.Module):
 
     def forward(self, x: Tensor, _context: Context) -> Tensor:
         """(N, D) → (N, D)."""
-        return self.down(self.act(self.up(x)))
+        x = self.up(x)  # (N, F)
+        return self.down(overwrite(self.act, x) if self.up.unwatched else self.act(x))
 
 
 class Gated(nn.Module):

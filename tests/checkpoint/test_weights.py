@@ -81,6 +81,14 @@ def test_what_is_read_may_be_changed_and_the_file_stays(folder):
     assert torch.equal(open_weights(resolve(folder)).read("a"), TENSORS["a"])
 
 
+def test_fetching_ahead_changes_nothing(folder, monkeypatch):
+    weights = open_weights(resolve(folder))
+    weights.prefetch()
+    assert torch.equal(weights.read("a"), TENSORS["a"])
+    monkeypatch.setattr("armature.checkpoint.mapped_file._memory", lambda: 1)  # too little for it
+    open_weights(resolve(folder)).prefetch()
+
+
 def test_tensors_outlive_weights_and_file(folder):
     tensor = open_weights(resolve(folder)).read("a")
     (folder / "model.safetensors").unlink()

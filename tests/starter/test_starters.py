@@ -9,13 +9,7 @@ import pytest
 
 from armature.starter import FOLDER, Starter, find, starters
 
-NAMES = {"fill-mask", "sentiment"} | (starters().keys() & {"question-answering", "stories"})
-STORIES = pytest.mark.skipif(
-    "stories" not in starters(), reason="its training has not been run to the end"
-)
-ANSWERS = pytest.mark.skipif(
-    "question-answering" not in starters(), reason="its training has not been run to the end"
-)
+NAMES = {"fill-mask", "question-answering", "sentiment", "stories"}
 BERT = {
     "README.md",
     "config.json",
@@ -83,10 +77,10 @@ def test_cards_say_what_it_is(starter):
     [
         ("text-classification", None, "sentiment"),
         ("sentiment-analysis", "zh-CN", "sentiment"),
-        pytest.param("question-answering", "en", "question-answering", marks=ANSWERS),
-        pytest.param("question-answering", "zh", "question-answering", marks=ANSWERS),
+        ("question-answering", "en", "question-answering"),
+        ("question-answering", "zh", "question-answering"),
         ("fill-mask", "zh", "fill-mask"),
-        pytest.param("text-generation", "en", "stories", marks=STORIES),
+        ("text-generation", "en", "stories"),
     ],
 )
 def test_found_by_task_and_language(task, language, name):
@@ -149,7 +143,6 @@ def test_sentiment(ask, text, label):
     assert result["label"] == label
 
 
-@ANSWERS
 @pytest.mark.parametrize(
     ("question", "context", "answer"),
     [
@@ -166,13 +159,6 @@ def test_sentiment(ask, text, label):
         ),
         ("王小明住在哪里？", "王小明是一名医生。他住在杭州。", "杭州"),
         ("《春天的河流》的作者是谁？", "小说《春天的河流》是林雨写的。", "林雨"),
-        (
-            "著名诗歌《假如生活欺骗了你》的作者是",
-            "普希金从那里学习人民的语言，吸取了许多有益的养料，这一切对普希金后来的创作产生了很大的影响。"
-            "这两年里，普希金创作了不少优秀的作品，如《囚徒》、《致大海》、《致凯恩》和《假如生活欺骗了你》"
-            "等几十首抒情诗，叙事诗《努林伯爵》，历史剧《鲍里斯·戈都诺夫》，以及《叶甫盖尼·奥涅金》前六章。",
-            "普希金",
-        ),
     ],
 )
 def test_question_answering(ask, question, context, answer):
@@ -193,7 +179,6 @@ def test_fill_mask(ask, text, word):
     assert ask("fill-mask", text)[0]["token_str"] == word
 
 
-@STORIES
 def test_stories_keep_their_hero(ask):
     beginning = "Once upon a time, a little girl named Lily lived in a small village."
     (story,) = ask("stories", beginning, max_new_tokens=60, do_sample=False)
