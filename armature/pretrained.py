@@ -15,6 +15,7 @@ from armature.checkpoint.report import LoadReport
 from armature.config import Config
 from armature.errors import ArgumentError
 from armature.layers.linear import Linear
+from armature.layers.norm import ShiftedRMSNorm
 from armature.model import call
 from armature.model.build import build
 from armature.model.encoder_decoder import EncoderDecoder
@@ -135,7 +136,7 @@ class PreTrainedModel(nn.Module):
     def max_positions(self) -> int | None:
         """The most tokens that a sequence may have; None where no table of positions ends."""
         table = getattr(getattr(self.stack, "embed", None), "position", None)
-        return None if table is None else table.weight.shape[0] - table.offset
+        return None if table is None or not table.size else table.size - table.offset
 
     @property
     def input_names(self) -> list[str]:
@@ -193,7 +194,7 @@ class PreTrainedModel(nn.Module):
     def initialise(self, module: nn.Module, name: str, tensor: Tensor) -> None:
         """Fill one fresh weight: norms with ones, biases with zeros, the rest at random."""
         if name == "weight" and tensor.dim() == 1:
-            tensor.fill_(1.0)
+            tensor.fill_(0.0 if isinstance(module, ShiftedRMSNorm) else 1.0)
         elif name in ("bias", "shift") and tensor.dim() <= 2:
             tensor.zero_()
         else:

@@ -15,6 +15,7 @@ from armature.model.spec import (
     LayerNorm,
     Own,
     Parallel,
+    ParallelTwo,
     Pre,
     Stack,
     Tokens,
@@ -59,7 +60,8 @@ def spec(c: Config) -> Stack:
     norm, width = LayerNorm(c.layer_norm_epsilon), head_width(c)
     heads = c.num_attention_heads
     kv_heads = (c.num_kv_heads or heads) if c.new_decoder_architecture or not c.multi_query else 1
-    order = Parallel(norm, shared=not _two_norms(c)) if _parallel(c) else Pre(norm)
+    beside = ParallelTwo if _two_norms(c) else Parallel
+    order = beside(norm) if _parallel(c) else Pre(norm)
     attention = Attention(
         heads,
         width,

@@ -11,6 +11,7 @@ from armature.model.spec import (
     Dropout,
     EncoderDecoder,
     Gated,
+    OneWay,
     Pre,
     Relative,
     RMSNorm,
@@ -69,8 +70,8 @@ def _stack(c: Config, depth: int | None, *, causal: bool = False) -> Stack:
         ),
         depth=c.num_layers if depth is None else depth,
         norm=norm,
-        bias=Relative(
-            c.relative_attention_num_buckets, c.relative_attention_max_distance, not causal
+        bias=(OneWay if causal else Relative)(
+            c.relative_attention_num_buckets, c.relative_attention_max_distance
         ),
         dropout=Dropout(c.dropout_rate, c.dropout_rate),
     )

@@ -6,6 +6,7 @@ copies nothing; else it copies from right to left. Saving copies from left to ri
 element of our parameter belongs to exactly one pair.
 
     "name"                            the same tensor
+    Joined("name")                    of a packed map, its parts one after another
     T("name")                         transposed; of a packed map, its parts one after another
     Rows(q="a", k="b", v="c")         the parts of a packed map are tensors of their own
     Grouped("name")                   rows of q, k and v interleaved by key-value head
@@ -87,6 +88,18 @@ class Plain(View):
     def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
         """Yield one pair."""
         yield Pair(fill(self.name) + target.end, target.shape)
+
+
+@dataclass(frozen=True)
+class Joined(Plain):
+    """The parts of a packed map lie one after another in one tensor."""
+
+    def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
+        """Yield one pair: a stretch of the fused tensor."""
+        shape, first, rows = target.shape, target.first, target.shape[0]
+        whole = (sum(target.parts.values()), *shape[1:])
+        name = fill(self.name) + target.end
+        yield Pair(name, whole, theirs=lambda d: d.narrow(0, first, rows))
 
 
 @dataclass(frozen=True)

@@ -45,25 +45,42 @@ class SelfAttention(_Attention):
         causal: bool = False,
         window: int | None = None,
         rotary: Rotary | None = None,
+        norms: tuple[nn.Module, nn.Module] | None = None,
+        cap: float | None = None,
     ) -> None:
         super().__init__(heads, head_width, kv_heads, scale)
         inner, kv = heads * head_width, kv_heads * head_width
         self.qkv = LinearGroup(width, {"q": inner, "k": kv, "v": kv}, bias=bias[0], groups=kv_heads)
         self.out = Linear(inner, width, bias=bias[1])
-        self.causal, self.window, self.rotary = causal, window, rotary
+        self.causal, self.window, self.rotary, self.cap = causal, window, rotary, cap
+        self.q_norm, self.k_norm = norms or (None, None)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D)."""
-        q, k, v = (self._heads(part) for part in self.qkv(x))  # (N, H, E), (N, K, E), (N, K, E)
+        q, k, v = self._projected(x)  # (N, H, E), (N, K, E), (N, K, E)
         if self.rotary is not None:
             table = context.table(self.rotary)
             q, k = self.rotary.turn(q, table), self.rotary.turn(k, table)
         return self.out(self._mix(q, k, v, context, self._rule(context)))
 
+    def _projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values by heads, the first two normed."""
+        q, k, v = (self._heads(part) for part in self.qkv(x))
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        return q, k, v
+
     def _rule(self, context: Context) -> Rule:
         """Return how scores become weights in this pass."""
-        dropout = self.dropout if self.training else 0.0
-        return Rule(self.scale, self.causal, self.window, context.bias, dropout, context.regions)
+        return Rule(
+            self.scale,
+            self.causal,
+            self.window,
+            context.bias,
+            self.dropout if self.training else 0.0,
+            context.regions,
+            cap=self.cap,
+        )
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, context: Context, rule: Rule) -> Tensor:
         layout, cache = context.layout, context.cache
@@ -80,6 +97,16 @@ class SelfAttention(_Attention):
             shares = kernels.weights_cached(q, stored[0], layout, rule)
             context.record.kept_attentions[context.layer] = shares
         return kernels.attend_cached(q, *stored, layout, rule)
+
+
+class TogetherNormedAttention(SelfAttention):
+    """Attention whose norms go over the queries, or keys, of all heads at once."""
+
+    def _projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(x)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        return self._heads(q), self._heads(k), self._heads(v)
 
 
 class WindowAttention(SelfAttention):

@@ -75,7 +75,7 @@ class Tokens(nn.Module):
                 rows = self.position.rows(inputs.layout, inputs.tokens)
             else:  # a caller's positions name rows of the table, unless the offset is its secret
                 rows = rows - (self.position.offset if self.position.pad is not None else 0)
-            x = x + self.position(rows)
+            x = x + self.position(rows).to(x.dtype)
         return x
 
     def _segments(self, types: Tensor | None) -> Tensor:

@@ -31,6 +31,7 @@ class Rule:
     dropout: float = 0.0
     regions: Tensor | None = None  # (R, T) labels of row r modulo R: other labels are not seen
     content: Content | None = None  # adds to the scores what depends on queries and keys
+    cap: float | None = None  # scores stay between it and its negative, by a tanh
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,23 @@ def weights_cached(q: Tensor, k: Tensor, layout: Layout, rule: Rule) -> Tensor:
 
 def _share(piece: _Piece, rule: Rule) -> Tensor:
     """Return the (rows, H, Q, S) softmax of a piece's scores."""
-    wide = piece.k.repeat_interleave(piece.q.shape[1] // piece.k.shape[1], 1)
-    scores = piece.q @ wide.transpose(-1, -2) * rule.scale
-    mask = _mask(piece, rule)
+    return _softmax(piece.q, piece.k, _mask(piece, rule), rule)
+
+
+def _softmax(q: Tensor, k: Tensor, mask: Tensor | None, rule: Rule) -> Tensor:
+    """(b, H, Q, E) against (b, K, S, E) → (b, H, Q, S) of weights, written out."""
+    wide = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
+    scores = q @ wide.transpose(-1, -2) * rule.scale
+    if rule.cap is not None:
+        scores = torch.tanh(scores / rule.cap) * rule.cap
     scores = scores if mask is None else scores + mask
-    return scores.softmax(-1, dtype=torch.float32).to(piece.q.dtype)
+    return scores.softmax(-1, dtype=torch.float32).to(q.dtype)
+
+
+def _written_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rule: Rule) -> Tensor:
+    """Do what no fused kernel does: (b, H, Q, E) against (b, K, S, E) → (b, H, Q, E)."""
+    shares = F.dropout(_softmax(q, k, mask, rule), rule.dropout)
+    return shares @ v.repeat_interleave(q.shape[1] // v.shape[1], 1)
 
 
 def _places(layout: Layout, row: int) -> Tensor:
@@ -152,6 +165,8 @@ def _run(pieces: list[_Piece], q: Tensor, rule: Rule, masks: Iterable[Tensor | N
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rule: Rule) -> Tensor:
     """Call the fused kernel: (b, H, Q, E) against (b, K, S, E) → (b, H, Q, E)."""
+    if rule.cap is not None:
+        return _written_out(q, k, v, mask, rule)
     queries, across = q.shape[2], k.shape[2]
     causal = rule.causal and mask is None and queries > 1 and queries == across
     shares = q.shape[1] // k.shape[1]
@@ -169,7 +184,7 @@ def _score_masks(pieces: list[_Piece], rule: Rule) -> Iterable[Tensor | None]:
     """Yield what is added to the scores of each piece, or None where `is_causal` says it all."""
     if rule.regions is not None or rule.content is not None:
         return (_mask(piece, rule) for piece in pieces)
-    plain = rule.bias is None and rule.window is None
+    plain = rule.bias is None and rule.window is None and rule.cap is None
     if not plain and pieces and rule.bias is not None and all(piece.past == 0 for piece in pieces):
         return _sliced_masks(pieces, rule)
     return [

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from armature.layers.act import activation
 from armature.layers.context import Context
 from armature.layers.linear import Linear, linear
+from armature.layers.mlp import Gated
 
 
 class Experts(nn.Module):
@@ -29,20 +30,25 @@ class Experts(nn.Module):
 class MoE(nn.Module):
     """Mixture of experts (Shazeer et al., 2017), the weights of those chosen summing to one."""
 
-    def __init__(self, width: int, inner: int, act: str, experts: int, top: int) -> None:
+    summing_to_one = True
+
+    def __init__(
+        self, width: int, inner: int, act: str, experts: int, top: int, shared: int
+    ) -> None:
         super().__init__()
         self.router = Linear(width, experts, bias=False)
         self.experts = Experts(width, inner, act, experts)
+        self.shared = Gated(width, shared, act, bias=False) if shared else None
+        self.shared_gate = Linear(width, 1, bias=False) if shared else None
         self.top = top
-        self.scores: Tensor | None = (
-            None  # (N, X) router logits of the last forward, when asked for
-        )
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D)."""
         logits = self.router(x)  # (N, X)
         weights, chosen = logits.softmax(-1, dtype=torch.float32).topk(self.top, dim=-1)
-        weights = (weights / weights.sum(-1, keepdim=True)).to(x.dtype)
+        if self.summing_to_one:
+            weights = weights / weights.sum(-1, keepdim=True)
+        weights = weights.to(x.dtype)
         out = torch.zeros_like(x)
         for expert in chosen.unique().tolist():
             token, place = (chosen == expert).nonzero(as_tuple=True)
@@ -50,4 +56,12 @@ class MoE(nn.Module):
             out.index_add_(0, token, y.to(out.dtype))
         if context.record.router:
             context.record.kept_router.append(logits)
+        if self.shared is not None and self.shared_gate is not None:
+            out = out + self.shared_gate(x).sigmoid() * self.shared(x, context)
         return out
+
+
+class PlainMoE(MoE):
+    """Mixture of experts whose weights stay as the router gave them."""
+
+    summing_to_one = False

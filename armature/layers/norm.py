@@ -23,6 +23,16 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) → (…, D)."""
+        return self.weight * self._scaled(x).to(x.dtype)
+
+    def _scaled(self, x: Tensor) -> Tensor:
         wide = x.float()
-        scaled = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * scaled.to(x.dtype)
+        return wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+
+
+class ShiftedRMSNorm(RMSNorm):
+    """Root mean square normalisation whose weight is stored less one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, D)."""
+        return (self._scaled(x) * (1.0 + self.weight.float())).to(x.dtype)

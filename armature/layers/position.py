@@ -18,9 +18,12 @@ class Learned(nn.Module):
     """A trained table of positions; a token's row is its column, or its rank among real tokens."""
 
     def __init__(self, size: int, width: int, offset: int, pad: int | None) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(size, width))
-        self.offset, self.pad = offset, pad
+        super().__init__()  # a computed table of size 0 has no end
+        self.size, self.width, self.offset, self.pad = size, width, offset, pad
+        self._make()
+
+    def _make(self) -> None:
+        self.weight = nn.Parameter(torch.empty(self.size, self.width))
 
     def rows(self, layout: Layout, tokens: Tensor | None) -> Tensor:
         """Return (N,) positions before the offset, from the layout and packed token ids (N,)."""
@@ -40,13 +43,59 @@ class Learned(nn.Module):
     def forward(self, positions: Tensor) -> Tensor:
         """(N,) rows before the offset → (N, D)."""
         rows = positions + self.offset
-        if rows.numel() and int(rows.max()) >= self.weight.shape[0]:
+        if self.size and rows.numel() and int(rows.max()) >= self.size:
             raise ArgumentError(
-                f"a sequence reaches position {int(positions.max())}, but the model has trained "
-                f"positions only up to {self.weight.shape[0] - self.offset - 1}: "
+                f"a sequence reaches position {int(positions.max())}, but the model has "
+                f"positions only up to {self.size - self.offset - 1}: "
                 "shorten the text (truncation=True) or split it"
             )
+        return self._look_up(rows)
+
+    def _look_up(self, rows: Tensor) -> Tensor:
         return nn.functional.embedding(rows, self.weight)
+
+
+class Counted(Learned):
+    """A trained table whose row is a token's rank among the real tokens of its row."""
+
+    def rows(self, layout: Layout, tokens: Tensor | None) -> Tensor:
+        """Return (N,) positions before the offset."""
+        return layout.counts
+
+
+class Sinusoidal(Learned):
+    """Computed positions: the sines of all waves, then their cosines (Vaswani et al., 2017)."""
+
+    def _make(self) -> None:
+        self._memo: dict[torch.device, Tensor] = {}
+
+    def _look_up(self, rows: Tensor) -> Tensor:
+        needed = max(self.size, int(rows.max()) + 1 if rows.numel() else 0)
+        table = self._memo.get(rows.device)
+        if table is None or len(table) < needed:
+            table = self._table(needed)
+            if self.pad is not None:
+                table[self.pad] = 0.0
+            table = self._memo[rows.device] = table.to(rows.device)
+        return nn.functional.embedding(rows, table)
+
+    def _table(self, rows: int) -> Tensor:
+        half = (self.width + 1) // 2
+        speeds = 10000.0 ** -(2 * torch.arange(half, dtype=torch.float64) / self.width)
+        angles = torch.arange(rows, dtype=torch.float64)[:, None] * speeds
+        return torch.cat((angles.sin(), angles[:, : self.width - half].cos()), 1).float()
+
+
+class ClosedSinusoidal(Sinusoidal):
+    """Computed positions whose slowest wave turns exactly 10,000 times slower than the fastest."""
+
+    def _table(self, rows: int) -> Tensor:
+        # HF: in float32 throughout, which far positions show.
+        half = self.width // 2
+        speeds = torch.exp(torch.arange(half).float() * -(math.log(10000) / (half - 1)))
+        angles = torch.arange(rows).float()[:, None] * speeds
+        odd = torch.zeros(rows, self.width % 2)
+        return torch.cat((angles.sin(), angles.cos(), odd), 1)
 
 
 class Rotary(nn.Module):

@@ -15,6 +15,8 @@ class Block(nn.Module):
     attn_norm: nn.Module
     cross_norm: nn.Module
     mlp_norm: nn.Module
+    attn_post: nn.Module
+    mlp_post: nn.Module
     cross: Any  # a module, or None where the block never looks at another sequence
 
     def __init__(
@@ -62,6 +64,32 @@ class PostBlock(Block):
         if self.sees_memory(context):
             x = self.cross_norm(x + self.dropout(self.cross(x, context)))
         return self.mlp_norm(x + self.dropout(self.mlp(x, context)))
+
+
+class SandwichBlock(Block):
+    """x + norm(organ(norm(x))), organ after organ.
+
+    x ─┬─ norm ─ attn ─ norm ─ + ─┬─ norm ─ mlp ─ norm ─ + ─
+       └───────────────────────┘  └──────────────────────┘
+    """
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(N, D) → (N, D)."""
+        x = x + self.dropout(self.attn_post(self.attn(self.attn_norm(x), context)))
+        return x + self.dropout(self.mlp_post(self.mlp(self.mlp_norm(x), context)))
+
+
+class LateBlock(Block):
+    """x + norm(organ(x)), organ after organ.
+
+    x ─┬─ attn ─ norm ─ + ─┬─ mlp ─ norm ─ + ─
+       └────────────────┘  └───────────────┘
+    """
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(N, D) → (N, D)."""
+        x = x + self.dropout(self.attn_post(self.attn(x, context)))
+        return x + self.dropout(self.mlp_post(self.mlp(x, context)))
 
 
 class ParallelBlock(Block):

@@ -7,10 +7,22 @@ from typing import Literal
 from torch import nn
 
 from armature.layers import bias, embed, mlp, moe, norm, position
-from armature.layers.attention import CrossAttention, SelfAttention, WindowAttention
+from armature.layers.attention import (
+    CrossAttention,
+    SelfAttention,
+    TogetherNormedAttention,
+    WindowAttention,
+)
 from armature.layers.patches import Patches
 from armature.model import spec
-from armature.model.block import Block, ParallelBlock, PostBlock, PreBlock
+from armature.model.block import (
+    Block,
+    LateBlock,
+    ParallelBlock,
+    PostBlock,
+    PreBlock,
+    SandwichBlock,
+)
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.pyramid import Pyramid, Stage
 from armature.model.stack import Stack
@@ -36,8 +48,21 @@ def build_norm(description: spec.Norm, width: int) -> nn.Module:
     match description:
         case spec.LayerNorm():
             return norm.LayerNorm(width, eps=description.eps)
+        case spec.ShiftedRMSNorm():
+            return norm.ShiftedRMSNorm(width, description.eps)
         case spec.RMSNorm():
             return norm.RMSNorm(width, description.eps)
+
+
+# Orders, the blocks that follow them, and the norms that they have.
+_ORDERS: dict[type[spec.Pre], tuple[type[Block], tuple[str, ...]]] = {
+    spec.Pre: (PreBlock, ("attn_norm", "mlp_norm")),
+    spec.Post: (PostBlock, ("attn_norm", "mlp_norm")),
+    spec.Sandwich: (SandwichBlock, ("attn_norm", "attn_post", "mlp_norm", "mlp_post")),
+    spec.Late: (LateBlock, ("attn_post", "mlp_post")),
+    spec.Parallel: (ParallelBlock, ("attn_norm",)),
+    spec.ParallelTwo: (ParallelBlock, ("attn_norm", "mlp_norm")),
+}
 
 
 def build_block(
@@ -46,14 +71,11 @@ def build_block(
     """Build one layer; blocks of one stack share their rotations through `rotary`."""
     if isinstance(description, spec.Own):
         return description.make()
-    kinds = {spec.Pre: PreBlock, spec.Post: PostBlock, spec.Parallel: ParallelBlock}
     order = description.order
-    names = ["attn_norm", "cross_norm", "mlp_norm"]
-    if description.cross is None:
-        names.remove("cross_norm")
-    if isinstance(order, spec.Parallel) and order.shared:
-        names.remove("mlp_norm")
-    return kinds[type(order)](
+    kind, names = _ORDERS[type(order)]
+    if description.cross is not None:
+        names = (*names, "cross_norm")
+    return kind(
         _attention(description.attn, width, {} if rotary is None else rotary),
         _mlp(description.mlp, width),
         {name: build_norm(order.norm, width) for name in names},
@@ -78,11 +100,17 @@ def _stack(anatomy: spec.Stack) -> Stack:
         embedding,
         list(blocks),
         schedule,
-        None if anatomy.norm is None else build_norm(anatomy.norm, width),
+        _last(anatomy.norm, width),
         _bias(anatomy),
     )
     _set_dropout(stack, anatomy.dropout)
     return stack
+
+
+def _last(description: spec.Norm | spec.Own | None, width: int) -> nn.Module | None:
+    if isinstance(description, spec.Own):
+        return description.make()
+    return None if description is None else build_norm(description, width)
 
 
 def _pyramid(anatomy: spec.Pyramid) -> Pyramid:
@@ -118,9 +146,7 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
             return embed.Tokens(
                 description.vocab,
                 width,
-                position=None
-                if place is None
-                else position.Learned(place.size, width, place.offset, place.pad),
+                position=None if place is None else _position(place, width),
                 types=description.types,
                 norm=None if description.norm is None else build_norm(description.norm, width),
                 scale=description.scale,
@@ -128,6 +154,17 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
             )
         case spec.Patches():
             return _patches(description)
+
+
+def _position(description: spec.Learned, width: int) -> position.Learned:
+    kinds = {
+        spec.Learned: position.Learned,
+        spec.Counted: position.Counted,
+        spec.Sinusoidal: position.Sinusoidal,
+        spec.ClosedSinusoidal: position.ClosedSinusoidal,
+    }
+    kind = kinds[type(description)]
+    return kind(description.size, width, description.offset, description.pad)
 
 
 def _patches(description: spec.Patches) -> Patches:
@@ -142,20 +179,27 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         return description.make()
     if isinstance(description, spec.Windows):
         return _windows(description, width)
-    turn = description.rotary
+    turn, norms = description.rotary, None
     if turn is not None and repr(turn) not in rotary:
-        made = position.Rotary(turn.width, turn.settings, interleaved=turn.interleaved)
-        rotary[repr(turn)] = made
-    return SelfAttention(
+        interleaved = isinstance(turn, spec.Interleaved)
+        rotary[repr(turn)] = position.Rotary(turn.width, turn.settings, interleaved=interleaved)
+    together = isinstance(description, spec.NormedTogether)
+    kv_heads = description.kv_heads or description.heads
+    if description.norm is not None:
+        normed = [description.width * (n if together else 1) for n in (description.heads, kv_heads)]
+        norms = tuple(build_norm(description.norm, n) for n in normed)
+    return (TogetherNormedAttention if together else SelfAttention)(
         width,
         description.heads,
         description.width,
-        kv_heads=description.kv_heads or description.heads,
+        kv_heads=kv_heads,
         bias=description.bias,
         scale=description.scale,
         causal=description.causal,
         window=description.window,
         rotary=None if turn is None else rotary[repr(turn)],
+        norms=norms,
+        cap=description.cap,
     )
 
 
@@ -188,8 +232,13 @@ def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:
         case spec.Own():
             return description.make()
         case spec.MoE():
-            return moe.MoE(
-                width, description.width, description.act, description.experts, description.top
+            return (moe.PlainMoE if isinstance(description, spec.PlainMoE) else moe.MoE)(
+                width,
+                description.width,
+                description.act,
+                description.experts,
+                description.top,
+                description.shared,
             )
         case spec.Gated():
             return mlp.Gated(width, description.width, description.act, bias=description.bias)
@@ -211,7 +260,7 @@ def _bias(anatomy: spec.Stack) -> bias.Bias | None:
                 first.attn.heads,
                 anatomy.bias.buckets,
                 anatomy.bias.distance,
-                bidirectional=anatomy.bias.bidirectional,
+                bidirectional=not isinstance(anatomy.bias, spec.OneWay),
             )
 
 

@@ -25,6 +25,11 @@ class RMSNorm:
     eps: float = 1e-6
 
 
+@dataclass(frozen=True)
+class ShiftedRMSNorm(RMSNorm):
+    """Its weight is stored less one, so that zero means no change."""
+
+
 Norm = LayerNorm | RMSNorm
 
 
@@ -38,12 +43,31 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class Counted(Learned):
+    """Positions count the real tokens of a row, not its columns."""
+
+
+@dataclass(frozen=True)
+class Sinusoidal(Learned):
+    """Computed positions (Vaswani et al., 2017): all sines, then all cosines."""
+
+
+@dataclass(frozen=True)
+class ClosedSinusoidal(Sinusoidal):
+    """The slowest wave turns exactly 10,000 times slower than the fastest."""
+
+
+@dataclass(frozen=True)
 class Rotary:
     """Rotary positions on queries and keys (Su et al., 2021), with any published scaling."""
 
     width: int  # how many of a head's numbers turn
     settings: dict[str, Any]  # rope_theta, rope_type and its factors
-    interleaved: bool = False  # pairs are neighbours, not halves
+
+
+@dataclass(frozen=True)
+class Interleaved(Rotary):
+    """The pairs that turn are neighbours, not halves."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +76,11 @@ class Relative:
 
     buckets: int
     distance: int
-    bidirectional: bool = True
+
+
+@dataclass(frozen=True)
+class OneWay(Relative):
+    """Buckets for what lies behind alone; everything ahead shares the first."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +118,13 @@ class Attention:
     causal: bool = False
     window: int | None = None  # how far back a causal token sees
     rotary: Rotary | None = None
+    norm: Norm | None = None  # of each head's queries and keys
+    cap: float | None = None  # scores stay below it, by a tanh
+
+
+@dataclass(frozen=True)
+class NormedTogether(Attention):
+    """The norm goes over the queries, or keys, of all heads at once."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +157,12 @@ class MoE(Gated):
 
     experts: int = 8
     top: int = 2
+    shared: int = 0  # width of one more expert that all tokens go through, behind a gate
+
+
+@dataclass(frozen=True)
+class PlainMoE(MoE):
+    """The weights of the experts chosen stay as the router gave them, and sum to less than one."""
 
 
 @dataclass(frozen=True)
@@ -144,17 +185,30 @@ class Post(Pre):
 
 
 @dataclass(frozen=True)
-class Parallel(Pre):
-    """Attention and mlp side by side on the same stream."""
+class Sandwich(Pre):
+    """Norm before each organ, and another one on its result before it is added."""
 
-    shared: bool = True  # one norm for both
+
+@dataclass(frozen=True)
+class Late(Pre):
+    """Norm on each organ's result alone, before it is added."""
+
+
+@dataclass(frozen=True)
+class Parallel(Pre):
+    """Attention and mlp side by side on the same stream, behind one norm."""
+
+
+@dataclass(frozen=True)
+class ParallelTwo(Parallel):
+    """Attention and mlp side by side, each behind a norm of its own."""
 
 
 @dataclass(frozen=True)
 class Block:
     """One layer of a stack."""
 
-    order: Pre | Post | Parallel
+    order: Pre
     attn: Attention | Own
     mlp: Dense | Own
     cross: Attention | None = None
@@ -176,7 +230,7 @@ class Stack:
     embed: Tokens | Patches | Own
     block: Block | Callable[[int], Block | Own]
     depth: int
-    norm: Norm | None = None
+    norm: Norm | Own | None = None
     bias: Relative | Own | None = None  # what the scores of every block know of distances
     schedule: tuple[int, ...] | None = None  # which block runs when; None: each once, in order
     dropout: Dropout = Dropout()

@@ -91,6 +91,9 @@ class Words(HeadModule):
         if self.spec.scale is not None:
             x = x * self.spec.scale(self.config)
         logits = self.score(x)
+        cap = self.config.get(self.spec.cap) if self.spec.cap else None
+        if cap is not None:
+            logits = torch.tanh(logits / cap) * cap
         shift = getattr(self, "shift", None)  # (1, V) a constant that some files add
         return logits if shift is None else logits + shift
 

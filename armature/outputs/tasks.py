@@ -53,6 +53,7 @@ class WordHead(Head):
     """Base of heads that score every word of the vocabulary."""
 
     scale: Callable[[Config], float] | None = None  # a factor on the hidden states
+    cap: str = ""  # config key: scores stay between it and its negative, by a tanh
     untied_bias: str = ""  # another name of the output's bias where words have their own matrix
     tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
 
