@@ -13,6 +13,7 @@ import json
 import sys
 from pathlib import Path
 
+import golden_encoders
 import torch
 import transformers
 from golden_variants import VARIANTS, Variant
@@ -20,6 +21,7 @@ from safetensors.torch import save_file
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "arch"
 SKIPPED = ("past_key_values",)
+ALL = [*VARIANTS, *golden_encoders.VARIANTS]
 
 
 def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
@@ -160,7 +162,7 @@ def make(variant: Variant, folder: Path) -> None:
 
 def main() -> None:
     chosen = sys.argv[1:]
-    for variant in VARIANTS:
+    for variant in ALL:
         if not chosen or variant.name in chosen:
             folder = OUT / variant.name
             folder.mkdir(parents=True, exist_ok=True)

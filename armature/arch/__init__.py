@@ -28,7 +28,11 @@ from armature.errors import ConfigError, nearest
 from armature.model.spec import Rotary
 
 # model_type → the file that describes it, where the names differ.
-SYNONYMS = {"deberta-v2": "deberta_v2"}
+SYNONYMS = {
+    "bert-generation": "bert_generation",
+    "deberta-v2": "deberta_v2",
+    "xlm-roberta": "xlm_roberta",
+}
 
 
 def names() -> list[str]:
@@ -69,6 +73,25 @@ def head_width(c: Config) -> int:
             "  → compare both with the original's config.json"
         )
     return c.hidden_size // c.num_attention_heads
+
+
+def sees_window(c: Config, index: int, *, otherwise: bool) -> bool:
+    """Return whether layer `index` sees a window alone: by `layer_types`, or as `otherwise` says.
+
+    Raises:
+        ConfigError: `layer_types` does not name a known kind for every layer.
+    """
+    kinds = {"sliding_attention": True, "full_attention": False}
+    types = c.get("layer_types")
+    if not types:
+        return otherwise
+    if not isinstance(types, list) or len(types) != c.num_hidden_layers or set(map(str, types)) - set(kinds):
+        raise ConfigError(
+            f"config.json: layer_types is {types!r}, but should name each of "
+            f"{c.num_hidden_layers} layers {' or '.join(kinds)}\n"
+            "  → correct the file, or download it again"
+        )
+    return kinds[types[index]]
 
 
 def refuse(c: Config, **settings: Any) -> None:
