@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -109,4 +110,6 @@ def main() -> None:
             stream, io.TextIOWrapper
         ):  # Chinese text must come out whatever the locale is
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # torch says it where NumPy is not installed, and nothing here needs it.
+    warnings.filterwarnings("ignore", "Failed to initialize NumPy")
     group(prog_name="armature")
