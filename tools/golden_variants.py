@@ -161,3 +161,7 @@ VARIANTS = [
     Variant("bart-spans", "BartForQuestionAnswering", {**_BART, "activation_function": "gelu_new"}),
 ]
 # fmt: on
+
+from golden_gpt import VARIANTS as GPT  # noqa: E402  it needs `Variant`
+
+VARIANTS += GPT

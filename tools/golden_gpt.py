@@ -1,0 +1,52 @@
+"""Small checkpoints of decoders from GPT-NeoX to CTRL, with options unlike their defaults."""
+
+from __future__ import annotations
+
+from golden_variants import Variant
+
+_NEOX = {
+    "vocab_size": 61,
+    "hidden_size": 36,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 50,
+    "max_position_embeddings": 40,
+    "layer_norm_eps": 1e-4,
+}
+_NEO = {
+    "vocab_size": 59,
+    "hidden_size": 30,
+    "num_layers": 3,
+    "num_heads": 5,
+    "max_position_embeddings": 40,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "window_size": 3,
+    "attention_types": [[["local"], 1], [["global", "local"], 1]],
+}
+_GPTJ = {"vocab_size": 57, "n_embd": 40, "n_layer": 2, "n_head": 4, "n_positions": 40}
+_GPTJ |= {"bos_token_id": 1, "eos_token_id": 2, "rotary_dim": 6, "layer_norm_epsilon": 1e-4}
+_CODEGEN = {**_GPTJ, "n_layer": 1, "pad_token_id": 3}
+
+
+def _turned(kind: str, share: float, **factors: float) -> dict[str, object]:
+    settings = {"rope_type": kind, "rope_theta": 300.0, "partial_rotary_factor": share, **factors}
+    return {"rope_parameters": settings}
+
+
+# fmt: off
+VARIANTS = [
+    Variant("gpt_neox-odd", "GPTNeoXForCausalLM", _NEOX, padding="left", generate=True),
+    Variant("gpt_neox-serial", "GPTNeoXModel", {**_NEOX, "use_parallel_residual": False, "attention_bias": False, **_turned("linear", 0.5, factor=3.0)}),
+    Variant("gpt_neox-tied", "GPTNeoXForCausalLM", {**_NEOX, "hidden_act": "relu", "tie_word_embeddings": True, **_turned("default", 1.0)}),
+    Variant("gpt_neox-classes", "GPTNeoXForSequenceClassification", {**_NEOX, "pad_token_id": 3, "num_labels": 4}),
+    Variant("gpt_neo-windows", "GPTNeoForCausalLM", _NEO, padding="left", generate=True),
+    Variant("gpt_neo-types", "GPTNeoModel", {**_NEO, "intermediate_size": 37, "activation_function": "silu", "window_size": 1}, types=True),
+    Variant("gpt_neo-tokens", "GPTNeoForTokenClassification", {**_NEO, "tie_word_embeddings": False, "num_labels": 4}),
+    Variant("gptj-left", "GPTJForCausalLM", _GPTJ, padding="left", generate=True),
+    Variant("gptj-tied", "GPTJForCausalLM", {**_GPTJ, "tie_word_embeddings": True, "rotary_dim": 10, "n_inner": 33, "activation_function": "relu"}, types=True),
+    Variant("gptj-spans", "GPTJForQuestionAnswering", {**_GPTJ, "rotary_dim": 2}),
+    Variant("codegen-left", "CodeGenForCausalLM", {**_CODEGEN, "n_head": 8, "n_embd": 48}, padding="left", generate=True),
+    Variant("codegen-tied", "CodeGenForCausalLM", {**_CODEGEN, "tie_word_embeddings": True, "rotary_dim": 10, "n_inner": 33}),
+]
+# fmt: on
