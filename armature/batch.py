@@ -65,6 +65,15 @@ class Layout:
             return cls(lengths, width, device)
         return cls(lengths, width, device, real.flatten().nonzero().squeeze(1))
 
+    @property
+    def mask(self) -> Tensor:
+        """(B, T) whether a place of the padded rectangle holds a token."""
+        shape = (self.rows, self.width)
+        if self.index is None:
+            return torch.ones(shape, dtype=torch.bool, device=self.device)
+        flat = torch.zeros(self.rows * self.width, dtype=torch.bool, device=self.device)
+        return flat.index_fill(0, self.index, True).view(shape)  # noqa: FBT003
+
     def after(self, past: tuple[int, ...]) -> Layout:
         """Return this layout as the continuation of sequences of which `past` tokens are cached."""
         return Layout(self.lengths, self.width, self.device, self.index, past)

@@ -291,6 +291,8 @@ def _decoder_inputs(model: PreTrainedModel, given: Mapping[str, Any]) -> Tensor:
         ids = given.get("input_ids")
     if ids is None:
         raise ArgumentError("give decoder_input_ids, or labels or input_ids to make them of")
+    if model.head_spec.begin == "last":
+        return call.wrap_right(ids, config.pad_token_id)
     return call.shift_right(ids, config.decoder_start_token_id, config.pad_token_id)
 
 
@@ -344,6 +346,8 @@ def _routed(model: PreTrainedModel, record: Record, layout: Layout) -> dict[str,
 
 def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
     kind = result_type(model)
+    if getattr(model.head, "chain", None) is not None:
+        kind = results.PathTokenClassifierOutput
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     balanced = "aux_loss" in known and found.get("aux_loss") is not None
     if balanced and found.get("loss") is not None:
@@ -381,6 +385,7 @@ _PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.MultipleChoice: results.MultipleChoiceModelOutput,
     tasks.SequenceClassifier: results.SequenceClassifierOutput,
     tasks.TokenClassifier: results.TokenClassifierOutput,
+    tasks.Detector: results.TokenClassifierOutput,
     tasks.Spans: results.QuestionAnsweringModelOutput,
     tasks.ImageClassifier: results.ImageClassifierOutput,
     tasks.MaskedImage: results.MaskedImageModelingOutput,

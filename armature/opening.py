@@ -25,18 +25,18 @@ log = logging.getLogger("armature")
 
 # Options of `open_model` beside the hub's and the config's settings.
 OPTIONS = ("config", "dtype", "device", "device_map", "variant", "use_safetensors")
-OPTIONS += ("output_loading_info", "add_pooling_layer", "use_mask_token")
+OPTIONS += ("output_loading_info", "add_pooling_layer", "use_mask_token", "crf")
 
 _CONFIGS: dict[str, type[Config]] = {}
 _PLACING = ("dtype", "torch_dtype", "device", "device_map")
-_PARTS = ("add_pooling_layer", "use_mask_token")  # what a model may be built without, or with
+_PARTS = ("add_pooling_layer", "use_mask_token", "crf")  # what a model may be built without, or with
 
 
 def config_class(model_type: str) -> type[Config]:
     """Return the Config of an architecture: its defaults, its synonyms, its usual name."""
     if model_type not in _CONFIGS:
         module = arch.find(model_type)
-        base = next(name for name in module.HEADS if name.endswith("Model"))
+        base = next(name for name in module.HEADS if name.endswith(("Model", "Encoder")))
         body = {
             "model_type": model_type,
             "defaults": module.DEFAULTS,
@@ -44,7 +44,9 @@ def config_class(model_type: str) -> type[Config]:
             "__doc__": f"Settings of {(module.__doc__ or '').splitlines()[0]}",
             "__module__": "armature",
         }
-        _CONFIGS[model_type] = type(base.removesuffix("Model") + "Config", (Config,), body)
+        _CONFIGS[model_type] = type(
+            base.removesuffix("Model").removesuffix("Encoder") + "Config", (Config,), body
+        )
     return _CONFIGS[model_type]
 
 
@@ -186,6 +188,7 @@ def _fill(model: PreTrainedModel, weights: Weights, dtype: torch.dtype | None) -
     names = model.disk_names(model.config)
     lookup = names.lookup(weights)
     _leave_out(model, names, lookup)
+    _join_labels(model, lookup)
     twins = _twins(model, names)
     for second, first in list(twins.items()):
         if second in lookup and first in lookup and not _equal(weights, lookup, second, first):
@@ -217,6 +220,17 @@ def _leave_out(model: PreTrainedModel, names: Names, lookup: Mapping[str, str]) 
         model.head = None
     if isinstance(model.head_spec, tasks.Backbone) and lacks("norm"):
         model.body.norm = None  # type: ignore[assignment]
+
+
+def _join_labels(model: PreTrainedModel, lookup: Mapping[str, str]) -> None:
+    """Give a token head the transitions of labels, where the checkpoint carries them."""
+    import torch
+
+    from armature.outputs.heads import Tokens
+
+    if isinstance(model.head, Tokens) and "crf.transitions" in lookup:
+        with torch.device("meta"):
+            model.head.learn_chain()
 
 
 def untie(model: PreTrainedModel) -> None:

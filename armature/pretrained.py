@@ -23,7 +23,7 @@ from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.model.steps import StackSteps
 from armature.outputs import tasks
-from armature.outputs.heads import build_head
+from armature.outputs.heads import Tokens, build_head
 from armature.outputs.images import FeatureMaps, build_image_head
 from armature.outputs.results import ModelOutput
 
@@ -52,7 +52,8 @@ class PreTrainedModel(nn.Module):
         Args:
             config: the settings of the architecture.
             **options: `add_pooling_layer=False` leaves a bare model's pooler out,
-                `use_mask_token=True` lets it take images whose patches are partly hidden.
+                `use_mask_token=True` lets it take images whose patches are partly hidden,
+                `crf=True` joins the labels of tokens to paths (a conditional random field).
         """
         super().__init__()
         if not isinstance(config, self.config_class):
@@ -71,6 +72,8 @@ class PreTrainedModel(nn.Module):
             self.head = None
         if isinstance(self.body, Pyramid) and options.pop("use_mask_token", False):
             self.body.embed.learn_mask()
+        if isinstance(self.head, Tokens) and options.pop("crf", False):
+            self.head.learn_chain()
         if options:
             raise ArgumentError(f"{type(self).__name__} has no option {next(iter(options))!r}")
         if "head.shift" in self.head_spec.rows(config) and self.head is not None:
@@ -193,7 +196,9 @@ class PreTrainedModel(nn.Module):
     @torch.no_grad()
     def initialise(self, module: nn.Module, name: str, tensor: Tensor) -> None:
         """Fill one fresh weight: norms with ones, biases with zeros, the rest at random."""
-        if name == "weight" and tensor.dim() == 1:
+        if hasattr(module, "compute"):
+            module.compute(tensor)  # what no training made
+        elif name == "weight" and tensor.dim() == 1:
             tensor.fill_(0.0 if isinstance(module, ShiftedRMSNorm) else 1.0)
         elif name in ("bias", "shift") and tensor.dim() <= 2:
             tensor.zero_()
@@ -215,7 +220,8 @@ class PreTrainedModel(nn.Module):
             prefix = ""
             head = {k: v.removeprefix(f"{arch.PREFIX}.") for k, v in head.items()}
         dotted = f"{prefix}." if prefix else ""
-        copies = {dotted + one: dotted + two for one, two in getattr(arch, "COPIES", {}).items()}
+        again = arch.copies(config) if hasattr(arch, "copies") else getattr(arch, "COPIES", {})
+        copies = {dotted + one: dotted + two for one, two in again.items()}
         if isinstance(spec, tasks.WordHead) and spec.untied_bias and not spec.ties(config):
             # HF: the output map then has a bias of its own, and the shared one is kept, unused.
             copies[spec.untied_bias] = head["head.out.bias"]
@@ -300,11 +306,15 @@ class PreTrainedModel(nn.Module):
                 layout = call.Layout.of(inputs.get("attention_mask"), x.shape[:2], x.device)
                 memory = (layout.pack(x), layout)
             inputs = {}
-        packed = call.pack(prompt, None, prompt_mask, inputs)
+        packed, place = call.pack(prompt, None, prompt_mask, inputs), None
         if isinstance(self.body, EncoderDecoder):
             # HF: a decoder of two stacks takes no positions; its own count padding before a text.
-            packed.positions = packed.layout.columns
-        return StackSteps(self.stack, self.head.scores, packed, capacity, memory)
+            table = getattr(self.stack.embed, "position", None)
+            if table is not None and table.pad is not None:
+                place = table.after
+            else:
+                packed.positions = packed.layout.columns
+        return StackSteps(self.stack, self.head.scores, packed, capacity, memory, place)
 
     def save_pretrained(self, folder: str | Path, **options: Any) -> None:
         """Write config.json and the weights; see `armature.saving.save_model`."""

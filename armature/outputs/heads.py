@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from armature.batch import Layout
 from armature.config import Config
-from armature.errors import ArgumentError
+from armature.errors import ArgumentError, ConfigError, nearest
 from armature.layers.act import activation
 from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 from armature.outputs import losses, tasks
+from armature.outputs.chain import LinearChain, inside_after_begin
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Words(HeadModule):
         if self.spec.scale is not None:
             x = x * self.spec.scale(self.config)
         logits = self.score(x)
-        cap = self.config.get(self.spec.cap) if self.spec.cap else None
+        cap = self.config.stated(self.spec.cap) if self.spec.cap else None
         if cap is not None:
             logits = torch.tanh(logits / cap) * cap
         shift = getattr(self, "shift", None)  # (1, V) a constant that some files add
@@ -131,10 +132,52 @@ class WordsAndOrder(Words):
         return {"loss": loss, "prediction_logits": fields["logits"], self.spec.result: order}
 
 
+class Summary(nn.Module):
+    """One vector (B, size) for each sequence, as the config's `summary_…` settings say."""
+
+    def __init__(self, config: Config, width: int) -> None:
+        super().__init__()
+        kind = config.get("summary_type", "last")
+        if kind not in _SUMMARIES:
+            raise ConfigError(
+                f"config.json: no summary is called {kind!r}.{nearest(kind, _SUMMARIES)}"
+            )
+        self.pick = _SUMMARIES[kind]
+        labels = int(config.num_labels) if config.get("summary_proj_to_labels") else 0
+        mapped = bool(config.get("summary_use_proj"))
+        self.size = (labels or width) if mapped else width
+        self.dropout_in = nn.Dropout(_rate("summary_first_dropout", config))
+        self.map = Linear(width, self.size) if mapped else None
+        self.act = activation(config.get("summary_activation") or "linear")
+        self.dropout = nn.Dropout(_rate("summary_last_dropout", config))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D) → (B, size)."""
+        x = self.dropout_in(x)
+        return self.dropout(self.act(x if self.map is None else self.map(x)))
+
+
+# HF: without an index of its own, "cls_index" is the last token too.
+_SUMMARIES: dict[str, tasks.Pick] = {
+    "first": "first",
+    "last": "end",
+    "cls_index": "end",
+    "mean": "mean",
+}
+
+
 class Sequences(HeadModule):
     """Scores for whole sequences: logits (B, labels)."""
 
     spec: tasks.SequenceHead
+
+    def __init__(
+        self, spec: tasks.SequenceHead, config: Config, sizes: tuple[int, int, int]
+    ) -> None:
+        summary = Summary(config, sizes[0]) if spec.summary else None
+        inner = sizes[1] if summary is None else summary.size
+        super().__init__(spec, config, (sizes[0], inner, sizes[2]))
+        self.summary = summary
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
@@ -154,17 +197,54 @@ class Sequences(HeadModule):
         return {"loss": loss, "logits": logits}
 
     def _picked(self, x: Tensor, given: Given) -> Tensor:
+        if self.summary is not None:
+            return self.summary(pick(x, given, self.summary.pick, self.config))
         return pick(x, given, self.spec.pick, self.config)
 
 
-class Tokens(HeadModule):
-    """Scores of labels for every token: logits (B, T, labels)."""
+class Detections(HeadModule):
+    """One score for every token, high where it was replaced: logits (B, T)."""
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
+        scores, labels = self.score(x)[:, 0], given.labels.get("labels")
+        loss = None
+        if labels is not None:
+            wanted = given.layout.pack(labels.to(scores.device)).to(scores.dtype)
+            loss = nn.functional.binary_cross_entropy_with_logits(scores, wanted)
+        return {"loss": loss, "logits": given.layout.unpack(scores)}
+
+
+class Tokens(HeadModule):
+    """Scores of labels for every token: logits (B, T, labels); with a chain, whole paths of them."""
+
+    def __init__(self, spec: tasks.Head, config: Config, sizes: tuple[int, int, int]) -> None:
+        super().__init__(spec, config, sizes)
+        self.chain: LinearChain | None = None
+
+    def learn_chain(self) -> None:
+        """Score what may follow what, too: labels come as paths from now on."""
+        self.chain = LinearChain(int(self.config.num_labels))
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → loss, logits; with a chain and without labels, paths (B, T)."""
         logits, labels = given.layout.unpack(self.score(x)), given.labels.get("labels")
+        if self.chain is not None:
+            return {"logits": logits, **self._joined(self.chain, logits, labels, given)}
         loss = None if labels is None else losses.words(logits, _real(labels, given), shift=False)
         return {"loss": loss, "logits": logits}
+
+    def _joined(
+        self, chain: LinearChain, logits: Tensor, labels: Tensor | None, given: Given
+    ) -> dict[str, Tensor]:
+        """Return the loss or the best paths; a token whose label is -100 is not on the path."""
+        if labels is not None:
+            labels = _real(labels, given).to(logits.device)
+            kept = labels != losses.IGNORED
+            return {"loss": -chain.log_likelihood(logits.float(), labels, kept).mean()}
+        constrained = self.config.get("crf_constraints") == "BIO"
+        follows = inside_after_begin(self.config.id2label) if constrained else None
+        return {"paths": chain.decode(logits, given.layout.mask, follows)}
 
 
 class Ends(HeadModule):
@@ -194,7 +274,7 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     if which == "first":
         return x[starts]
     ends = starts + torch.tensor(layout.lengths, device=x.device) - 1
-    if given.tokens is not None and config.pad_token_id is not None:
+    if which == "last" and given.tokens is not None and config.pad_token_id is not None:
         # HF: the last token that differs from the padding id, even where the mask keeps padding.
         real = given.tokens != config.pad_token_id
         ranks = torch.where(real, torch.arange(x.shape[0], device=x.device), -1)
@@ -260,6 +340,7 @@ _SCORED: dict[type[tasks.Head], tuple[type[HeadModule], int]] = {
     tasks.NextSentence: (Sequences, 2),
     tasks.MultipleChoice: (Sequences, 1),
     tasks.TokenClassifier: (Tokens, 0),
+    tasks.Detector: (Detections, 1),
     tasks.Spans: (Ends, 2),
     tasks.ImageClassifier: (Sequences, 0),
 }

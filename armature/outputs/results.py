@@ -250,6 +250,13 @@ class TokenClassifierOutput(ModelOutput):
 
 
 @dataclass(eq=False)
+class PathTokenClassifierOutput(TokenClassifierOutput):
+    """Scores of labels (B, T, labels), and the best path through them (B, T); -1 at padding."""
+
+    paths: Found = None
+
+
+@dataclass(eq=False)
 class MultipleChoiceModelOutput(ModelOutput):
     """Scores of choices (B, choices)."""
 

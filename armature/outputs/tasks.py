@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-Pick = Literal["first", "last", "eos", "mean"]  # which token stands for its sequence
+Pick = Literal["first", "last", "eos", "end", "mean"]  # which token stands for its sequence
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -31,6 +31,7 @@ class Head:
     dropout_in: str = ""  # config keys, of the dropout before the dense map
     prefix: str | None = None  # before the body's names; None: as the architecture says
     half: Literal["encoder", "decoder"] | None = None  # the half of an encoder-decoder it needs
+    begin: Literal["start", "last"] = "start"  # of decoder inputs made of a text: its last token?
     names: Rows | Callable[[Settings], Rows] = field(default_factory=dict)  # further rows
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
 
@@ -102,6 +103,11 @@ class SequenceHead(Head):
     """Base of heads that score whole sequences."""
 
     pick: Pick = "first"
+    summary: str = ""  # map of the token that the config's `summary_…` settings pick instead
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | ({"head.summary.map": self.summary} if self.summary else {})
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,16 @@ class MultipleChoice(SequenceHead):
 
 @dataclass(frozen=True)
 class TokenClassifier(Head):
-    """Scores of labels for each token."""
+    """Scores of labels for each token, perhaps joined to paths by a chain of transitions."""
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.chain": "crf"}
+
+
+@dataclass(frozen=True)
+class Detector(Head):
+    """Whether each token was put there by another model."""
 
 
 @dataclass(frozen=True)

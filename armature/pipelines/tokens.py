@@ -103,8 +103,11 @@ class TokenClassificationPipeline(Pipeline):
 
     def compute(self, rows: Sequence[Row], options: EntityOptions) -> list[list[list[float]]]:
         """Return the scores of all labels for each token of each row."""
-        scores = self.forward(rows).logits.float().softmax(-1).tolist()
-        return [one[: len(row.ids)] for one, row in zip(scores, rows, strict=True)]
+        found = self.forward(rows)
+        chain = getattr(self.model.head, "chain", None)
+        logits = found.logits.float()
+        shares = logits.softmax(-1) if chain is None else chain.shares(logits, found.paths)
+        return [one[: len(row.ids)] for one, row in zip(shares.tolist(), rows, strict=True)]
 
     def finish(
         self, item: Any, parts: Sequence[tuple[Row, Any]], options: EntityOptions
