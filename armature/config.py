@@ -179,6 +179,11 @@ class Config:
         value = getattr(self, key) if self.knows(key) else None
         return default if value is None else value
 
+    def stated(self, key: str) -> Any:
+        """Return the setting `key`; a null in the file means none there, whatever the default."""
+        value = getattr(self, key)
+        return value if self.data.get(self._own(key), value) is not None else None
+
     def update(self, settings: Mapping[str, Any]) -> None:
         """Set several settings at once."""
         for key, value in settings.items():
@@ -209,7 +214,9 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Return every setting: the file's own, then the architecture's defaults."""
-        settings = {**self.defaults, **self.data}
+        # A default under one name gives way to a setting under another name of the same thing.
+        silent = {k: v for k, v in self.defaults.items() if self._own(k) not in self.data}
+        settings = {**silent, **self.data}
         if settings.get("id2label"):
             settings.pop("num_labels", None)  # the labels' names say how many there are
         if self.model_type:

@@ -30,6 +30,7 @@ from armature.model.spec import Rotary
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
     "bert-generation": "bert_generation",
+    "blenderbot-small": "blenderbot_small",
     "deberta-v2": "deberta_v2",
     "xlm-roberta": "xlm_roberta",
 }
@@ -85,7 +86,11 @@ def sees_window(c: Config, index: int, *, otherwise: bool) -> bool:
     types = c.get("layer_types")
     if not types:
         return otherwise
-    if not isinstance(types, list) or len(types) != c.num_hidden_layers or set(map(str, types)) - set(kinds):
+    if (
+        not isinstance(types, list)
+        or len(types) != c.num_hidden_layers
+        or set(map(str, types)) - set(kinds)
+    ):
         raise ConfigError(
             f"config.json: layer_types is {types!r}, but should name each of "
             f"{c.num_hidden_layers} layers {' or '.join(kinds)}\n"

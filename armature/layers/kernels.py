@@ -26,7 +26,7 @@ class Rule:
 
     scale: float
     causal: bool = False
-    window: int | None = None  # a causal token sees this many, itself included
+    window: int | None = None  # a token sees this many to each side that it sees, itself included
     bias: Bias | None = None
     dropout: float = 0.0
     regions: Tensor | None = None  # (R, T) labels of row r modulo R: other labels are not seen
@@ -212,7 +212,8 @@ def _mask(piece: _Piece, rule: Rule) -> Tensor | None:
 
 
 def _placed(piece: _Piece, rule: Rule) -> Tensor | None:
-    if rule.bias is None and not rule.causal and rule.regions is None:
+    everything = not rule.causal and rule.window is None
+    if everything and rule.bias is None and rule.regions is None:
         return None
     table = _table(piece.q.shape[2], piece.k.shape[2], piece.past, rule, piece.q)
     return table if rule.regions is None else table + _apart(piece, rule.regions)
@@ -225,12 +226,11 @@ def _table(down: int, across: int, past: int, rule: Rule, like: Tensor) -> Tenso
     table = like.new_zeros(1, 1, down, across)
     if rule.bias is not None:
         table = rule.bias(queries, keys)[None].to(like.dtype)
-    if rule.causal:
+    if rule.causal or rule.window is not None:
         distance = queries[:, None] - keys
-        hidden = distance < 0
-        if rule.window is not None:
-            hidden = hidden | (distance >= rule.window)
-        table = table.masked_fill(hidden, float("-inf"))
+        distance = distance.where(distance >= 0, across) if rule.causal else distance.abs()
+        reach = across if rule.window is None else min(rule.window, across)
+        table = table.masked_fill(distance >= reach, float("-inf"))
     return table
 
 

@@ -40,6 +40,14 @@ class Learned(nn.Module):
             before = before + torch.tensor(layout.past, device=tokens.device)[layout.row_of]
         return torch.where(real.bool(), before, self.pad - self.offset)
 
+    def after(self, columns: Tensor, tokens: Tensor) -> Tensor:
+        """Return the rows (B,) of new tokens (B,) in these columns, counted from all before."""
+        return (
+            columns
+            if self.pad is None
+            else torch.where(tokens != self.pad, columns + self.offset, self.pad)
+        )
+
     def forward(self, positions: Tensor) -> Tensor:
         """(N,) rows before the offset → (N, D)."""
         rows = positions + self.offset
@@ -81,9 +89,26 @@ class Sinusoidal(Learned):
 
     def _table(self, rows: int) -> Tensor:
         half = (self.width + 1) // 2
-        speeds = 10000.0 ** -(2 * torch.arange(half, dtype=torch.float64) / self.width)
-        angles = torch.arange(rows, dtype=torch.float64)[:, None] * speeds
+        slowness = 10000.0 ** (2 * torch.arange(half, dtype=torch.float64) / self.width)
+        angles = torch.arange(rows, dtype=torch.float64)[:, None] / slowness
         return torch.cat((angles.sin(), angles[:, : self.width - half].cos()), 1).float()
+
+
+class StoredSinusoidal(Sinusoidal):
+    """Computed positions that a file may hold; then its own count, rounded as they are."""
+
+    def _make(self) -> None:
+        self.register_buffer("weight", torch.empty(self.size, self.width))
+        if not self.weight.is_meta:
+            self.compute(self.weight)
+
+    def compute(self, weight: Tensor) -> None:
+        """Fill the table, which no file holds: saving leaves it out again."""
+        weight.copy_(self._table(self.size))
+        self._non_persistent_buffers_set.add("weight")
+
+    def _look_up(self, rows: Tensor) -> Tensor:
+        return nn.functional.embedding(rows, self.weight)
 
 
 class ClosedSinusoidal(Sinusoidal):
@@ -139,7 +164,8 @@ class Rotary(nn.Module):
     def turn(self, x: Tensor, table: Table) -> Tensor:
         """Rotate (N, H, E); numbers beyond `width` stay as they are."""
         cos, sin = (part[:, None, :].to(x.dtype) for part in table)
-        turned, rest = x[..., : self.width], x[..., self.width :]
+        width = 2 * cos.shape[-1]  # an odd number of them is rounded up
+        turned, rest = x[..., :width], x[..., width:]
         if self.interleaved:
             a, b = turned[..., 0::2], turned[..., 1::2]
             both = torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2)

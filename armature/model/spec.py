@@ -19,6 +19,16 @@ class LayerNorm:
 
 
 @dataclass(frozen=True)
+class UnbiasedLayerNorm(LayerNorm):
+    """It only scales."""
+
+
+@dataclass(frozen=True)
+class BareLayerNorm(LayerNorm):
+    """It has nothing trained: neither a weight nor a bias."""
+
+
+@dataclass(frozen=True)
 class RMSNorm:
     """Root mean square normalisation (Zhang and Sennrich, 2019)."""
 
@@ -55,6 +65,11 @@ class Sinusoidal(Learned):
 @dataclass(frozen=True)
 class ClosedSinusoidal(Sinusoidal):
     """The slowest wave turns exactly 10,000 times slower than the fastest."""
+
+
+@dataclass(frozen=True)
+class Stored(Sinusoidal):
+    """Computed positions that a file may hold; then its own count, rounded as they are."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,11 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class ScaledTokens(Tokens):
+    """The scale is for embeddings that a caller gives, too."""
+
+
+@dataclass(frozen=True)
 class Patches:
     """An image cut into squares, each embedded by one convolution."""
 
@@ -116,7 +136,7 @@ class Attention:
     bias: tuple[bool, bool] = (True, True)  # on the projections in, on the projection out
     scale: float | None = None  # of scores; None: 1/√width
     causal: bool = False
-    window: int | None = None  # how far back a causal token sees
+    window: int | None = None  # how far a token sees: back, and ahead too where not causal
     rotary: Rotary | None = None
     norm: Norm | None = None  # of each head's queries and keys
     cap: float | None = None  # scores stay below it, by a tanh

@@ -1,0 +1,41 @@
+"""The small checkpoints of further decoders (see `golden_variants`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from golden_variants import Variant
+
+_PLAIN = {
+    "vocab_size": 61,
+    "hidden_size": 36,
+    "intermediate_size": 44,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 24,
+    "rms_norm_eps": 1e-5,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_WIDE = {**_PLAIN, "head_dim": 10}
+_LATE = {"use_sliding_window": True, "sliding_window": 4}
+_MIXED = ["sliding_attention", "full_attention", "sliding_attention"]
+
+
+def _rope(kind: str, **factors: Any) -> dict[str, Any]:
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": 700.0, **factors}}
+
+
+# fmt: off
+VARIANTS = [
+    Variant("mistral-everything", "MistralForCausalLM", {**_WIDE, "sliding_window": None, "hidden_act": "gelu"}, padding="left", generate=True),
+    Variant("mistral-window", "MistralForCausalLM", {**_PLAIN, "sliding_window": 4, "tie_word_embeddings": True}, padding="left", generate=True),
+    Variant("mistral-spans", "MistralForQuestionAnswering", {**_WIDE, "num_hidden_layers": 1, **_rope("linear", factor=3.0)}),
+    Variant("qwen2-late", "Qwen2ForCausalLM", {**_PLAIN, **_LATE, "max_window_layers": 1, "tie_word_embeddings": True}, padding="left", generate=True),
+    Variant("qwen2-mixed", "Qwen2ForTokenClassification", {**_PLAIN, **_LATE, "layer_types": _MIXED, "hidden_act": "relu", "num_labels": 4}),
+    Variant("qwen2-spans", "Qwen2ForQuestionAnswering", {**_PLAIN, "num_hidden_layers": 1, "num_key_value_heads": 1}),
+    Variant("qwen3-late", "Qwen3ForCausalLM", {**_WIDE, **_LATE, "max_window_layers": 2, "attention_bias": True}, padding="left", generate=True),
+    Variant("qwen3-classes", "Qwen3ForSequenceClassification", {**_WIDE, "num_hidden_layers": 1, "pad_token_id": 3, "num_labels": 5, **_rope("yarn", factor=4.0, original_max_position_embeddings=12)}),
+]
+# fmt: on
