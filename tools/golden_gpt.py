@@ -27,6 +27,14 @@ _NEO = {
 _GPTJ = {"vocab_size": 57, "n_embd": 40, "n_layer": 2, "n_head": 4, "n_positions": 40}
 _GPTJ |= {"bos_token_id": 1, "eos_token_id": 2, "rotary_dim": 6, "layer_norm_epsilon": 1e-4}
 _CODEGEN = {**_GPTJ, "n_layer": 1, "pad_token_id": 3}
+_OPT = {
+    "vocab_size": 61,
+    "hidden_size": 30,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 5,
+    "ffn_dim": 37,
+    "max_position_embeddings": 40,
+}
 
 
 def _turned(kind: str, share: float, **factors: float) -> dict[str, object]:
@@ -48,5 +56,9 @@ VARIANTS = [
     Variant("gptj-spans", "GPTJForQuestionAnswering", {**_GPTJ, "rotary_dim": 2}),
     Variant("codegen-left", "CodeGenForCausalLM", {**_CODEGEN, "n_head": 8, "n_embd": 48}, padding="left", generate=True),
     Variant("codegen-tied", "CodeGenForCausalLM", {**_CODEGEN, "tie_word_embeddings": True, "rotary_dim": 10, "n_inner": 33}),
+    Variant("opt-left", "OPTForCausalLM", {**_OPT, "pad_token_id": 3}, padding="left", generate=True),
+    Variant("opt-narrow", "OPTForCausalLM", {**_OPT, "word_embed_proj_dim": 22, "do_layer_norm_before": False}, padding="left", generate=True),
+    Variant("opt-bare", "OPTForSequenceClassification", {**_OPT, "word_embed_proj_dim": 12, "layer_norm_elementwise_affine": False, "enable_bias": False, "num_labels": 4, "activation_function": "gelu"}),
+    Variant("opt-endless", "OPTModel", {**_OPT, "_remove_final_layer_norm": True, "tie_word_embeddings": False}),
 ]
 # fmt: on

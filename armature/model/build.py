@@ -46,6 +46,10 @@ def build(anatomy: spec.Body, half: Half | None = None) -> nn.Module:
 def build_norm(description: spec.Norm, width: int) -> nn.Module:
     """Build a norm over the last dimension."""
     match description:
+        case spec.BareLayerNorm():
+            return norm.LayerNorm(width, eps=description.eps, elementwise_affine=False)
+        case spec.UnbiasedLayerNorm():
+            return norm.LayerNorm(width, eps=description.eps, bias=False)
         case spec.LayerNorm():
             return norm.LayerNorm(width, eps=description.eps)
         case spec.ShiftedRMSNorm():
@@ -143,7 +147,8 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
             return description.make()
         case spec.Tokens():
             place, width = description.position, description.width
-            return embed.Tokens(
+            scaled = isinstance(description, spec.ScaledTokens)
+            return (embed.ScaledTokens if scaled else embed.Tokens)(
                 description.vocab,
                 width,
                 position=None if place is None else _position(place, width),
@@ -162,6 +167,7 @@ def _position(description: spec.Learned, width: int) -> position.Learned:
         spec.Counted: position.Counted,
         spec.Sinusoidal: position.Sinusoidal,
         spec.ClosedSinusoidal: position.ClosedSinusoidal,
+        spec.Stored: position.StoredSinusoidal,
     }
     kind = kinds[type(description)]
     return kind(description.size, width, description.offset, description.pad)
