@@ -24,7 +24,13 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "CausalLM": (tasks.CausalLM,),
     "MaskedLM": (tasks.MaskedLM,),
     "Seq2SeqLM": (tasks.Seq2SeqLM,),
-    "PreTraining": (tasks.PreTraining, tasks.MaskedLM, tasks.Seq2SeqLM, tasks.CausalLM),
+    "PreTraining": (
+        tasks.PreTraining,
+        tasks.Detector,
+        tasks.MaskedLM,
+        tasks.Seq2SeqLM,
+        tasks.CausalLM,
+    ),
     "SequenceClassification": (tasks.SequenceClassifier,),
     "TokenClassification": (tasks.TokenClassifier,),
     "QuestionAnswering": (tasks.Spans,),
@@ -80,7 +86,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
 @cache
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
-    found = _architecture_of(name.removesuffix("Config") + "Model")
+    stem = name.removesuffix("Config")
+    found = _architecture_of(f"{stem}Model") or _architecture_of(f"{stem}Encoder")
     if not name.endswith("Config") or found is None:
         return None
     return config_class(found[0])

@@ -29,7 +29,7 @@ OPTIONS += ("output_loading_info", "add_pooling_layer", "use_mask_token", "crf")
 
 _CONFIGS: dict[str, type[Config]] = {}
 _PLACING = ("dtype", "torch_dtype", "device", "device_map")
-_PARTS = ("add_pooling_layer", "use_mask_token", "crf")  # what a model may be built without, or with
+_PARTS = ("add_pooling_layer", "use_mask_token", "crf")  # what a model may lack, or have
 
 
 def config_class(model_type: str) -> type[Config]:

@@ -14,6 +14,8 @@ _BERT = {
     "type_vocab_size": 3,
     "layer_norm_eps": 1e-5,
 }
+_PLAIN = {key: value for key, value in _BERT.items() if key != "type_vocab_size"}
+_ELECTRA = {**_BERT, "embedding_size": 14}
 
 # fmt: off
 VARIANTS = [
@@ -21,5 +23,14 @@ VARIANTS = [
     Variant("xlm-roberta-causal", "XLMRobertaForCausalLM", {**_BERT, "is_decoder": True, "tie_word_embeddings": False}, padding="left", generate=True),
     Variant("camembert-classes", "CamembertForSequenceClassification", {**_BERT, "num_labels": 1, "classifier_dropout": 0.2}),
     Variant("camembert-body", "CamembertModel", {**_BERT, "pad_token_id": 5}, types=True),
+    Variant("electra-detector", "ElectraForPreTraining", {**_ELECTRA, "hidden_act": "relu"}),
+    Variant("electra-untied", "ElectraForMaskedLM", {**_ELECTRA, "tie_word_embeddings": False}, types=True),
+    Variant("electra-choice", "ElectraForMultipleChoice", {**_ELECTRA, "summary_type": "cls_index", "summary_activation": "tanh"}, padding=""),
+    Variant("electra-causal", "ElectraForCausalLM", {**_ELECTRA, "embedding_size": 30, "is_decoder": True}, padding="left", generate=True),
+    Variant("bert-generation-decoder", "BertGenerationDecoder", {**_PLAIN, "is_decoder": True}, padding="left", generate=True),
+    Variant("bert-generation-encoder", "BertGenerationEncoder", {**_PLAIN, "hidden_act": "silu"}),
+    Variant("mpnet-long", "MPNetModel", {**_PLAIN, "num_hidden_layers": 1, "relative_attention_num_buckets": 35, "max_position_embeddings": 60}, length=42),
+    Variant("mpnet-words", "MPNetForMaskedLM", {**_PLAIN, "tie_word_embeddings": False, "hidden_act": "relu"}, padding="left"),
+    Variant("mpnet-classes", "MPNetForSequenceClassification", {**_PLAIN, "num_labels": 4}),
 ]
 # fmt: on

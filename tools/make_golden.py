@@ -81,7 +81,7 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     return batch
 
 
-def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa: C901
+def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa: C901, PLR0911
     """Return labels for the task, -100 at padding."""
     name, config = variant.model, model.config
     mask = batch.get("attention_mask", torch.ones_like(batch["input_ids"]))
@@ -89,8 +89,10 @@ def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa:
     def draw(high: int, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.randint(0, high, shape, generator=generator)
 
-    if name.endswith("Model") and "LMHead" not in name:
+    if name.endswith(("Model", "GenerationEncoder")) and "LMHead" not in name:
         return {}
+    if name == "ElectraForPreTraining":
+        return {"labels": draw(2, mask.shape)}
     if "SequenceClassification" in name and config.num_labels == 1:
         return {"labels": torch.randn(3, generator=generator)}
     if "SequenceClassification" in name:

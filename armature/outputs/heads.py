@@ -216,7 +216,7 @@ class Detections(HeadModule):
 
 
 class Tokens(HeadModule):
-    """Scores of labels for every token: logits (B, T, labels); with a chain, whole paths of them."""
+    """Scores of labels for every token: logits (B, T, labels); with a chain, paths of them."""
 
     def __init__(self, spec: tasks.Head, config: Config, sizes: tuple[int, int, int]) -> None:
         super().__init__(spec, config, sizes)
