@@ -12,7 +12,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from armature.errors import ArgumentError, CheckpointError
-from armature.inputs.text import layouts, recipes
+from armature.inputs.text import layouts, recipes, spellings
 from armature.inputs.text.family import ROLES, Family
 from armature.inputs.text.reading import AGAIN, explained, read_file
 from armature.inputs.text.stored import as_token, content_of
@@ -73,7 +73,8 @@ def open_backend(
         vocabulary.scores = getattr(layouts, family.layout)(vocabulary.scores, texts)
 
     def build(part: Vocabulary) -> tokenizers.Tokenizer:
-        backend = getattr(recipes, family.recipe)(part, texts)
+        recipe = getattr(recipes, family.recipe, None) or getattr(spellings, family.recipe)
+        backend = recipe(part, texts)
         _add_tokens(backend, added, named, extra or [])
         _add_unsplit_words(backend, options.get("never_split"))
         _check_ids(backend, added, place)
@@ -205,7 +206,7 @@ def frame(
     """Set what stands around one text and around a pair."""
     tokens = {role.removesuffix("_token"): str(content_of(t)) for role, t in named.items()}
     if "src_lang" in family.options:
-        tokens["lang"] = options["src_lang"]
+        tokens["lang"] = family.language_mark.format(options["src_lang"])
     if family.trims and {"sep", "cls"} <= tokens.keys():
         from tokenizers.processors import RobertaProcessing
 
@@ -213,6 +214,8 @@ def frame(
         trim = bool(options.get("trim_offsets", True))
         prefix = bool(options.get("add_prefix_space", False))
         backend.post_processor = RobertaProcessing(sep, cls, trim, prefix)
+    elif options.get("legacy_behaviour"):
+        backend.post_processor = write_template("$A eos lang", "$A $B eos lang", tokens, backend)
     elif family.single:
         backend.post_processor = write_template(family.single, family.pair, tokens, backend)
     else:

@@ -6,10 +6,13 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from armature.errors import ArgumentError, nearest
 from armature.inputs.text.fit import Truncation
+
+if TYPE_CHECKING:
+    from armature.inputs.text.family import Family
 
 log = logging.getLogger(__name__)
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -29,6 +32,9 @@ class Limits(Protocol):
     model_max_length: int
     padding_side: str
     truncation_side: str
+
+    @property
+    def family(self) -> Family: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Call:
                 truncation,
                 tokenizer.truncation_side,
                 self.stride,
+                tokenizer.family.plain,
                 self.return_overflowing_tokens,
             )
         if (padding == "max_length" and limit is None) or padding == "do_not_pad":

@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.inputs.text.family import Family
-from armature.inputs.text.layouts import LANGUAGES
+from armature.inputs.text.languages import BART_25
+from armature.inputs.text.more_families import MORE
 
 if TYPE_CHECKING:
     from armature.inputs.text.tokenizer import Tokenizer
@@ -316,7 +317,7 @@ FAMILIES = [
         options={
             "src_lang": "en_XX",
             "tgt_lang": None,
-            "language_codes": LANGUAGES,
+            "language_codes": BART_25,
             "sp_model_kwargs": None,
         },
         layout="fairseq",
@@ -333,8 +334,10 @@ FAMILIES = [
         pair="$A $B eos",
         options={"source_lang": None, "target_lang": None, "sp_model_kwargs": None},
         extras="language_marks",
+        plain=True,
         spaced=True,
     ),
+    *MORE,
     replace(
         XLM_ROBERTA,
         name="CamembertTokenizer",

@@ -74,6 +74,10 @@ class Family:
     """Roles whose token takes the white space before it."""
     spaced: bool = False
     """HF: whether decoded text has a space after special tokens."""
+    plain: bool = False
+    """HF: a class without a tokenizer.json, which truncates pairs in another way."""
+    language_mark: str = "{}"
+    """How the token of a language is spelt."""
     word_end: str = ""
     """What marks the end of a word and becomes a space in decoded text."""
     aliases: tuple[str, ...] = ()

@@ -24,6 +24,9 @@ class Truncation:
     """Where tokens are cut off."""
     stride: int = 0
     """How many tokens two neighbouring parts of a text share."""
+    gives_first: bool = False
+    """HF: whether of two equally long texts the first keeps the odd token, and a text that is too
+    short to give way disappears, where others refuse."""
     overflow: bool = False
     """Whether the parts that were cut off are wanted, each as a row of its own."""
 
@@ -60,7 +63,7 @@ def _lengths(first: int, second: int, room: int, truncation: Truncation) -> tupl
     if first + second <= room or not room:
         return (first, second) if room else (0, 0)
     if truncation.strategy == "longest_first":
-        return _share(first, second, room)
+        return _share(first, second, room, odd_first=truncation.gives_first)
     if truncation.strategy == "only_first":
         left, other = room - second, "second"
     elif second:
@@ -70,7 +73,9 @@ def _lengths(first: int, second: int, room: int, truncation: Truncation) -> tupl
             "truncation='only_second' needs a pair of texts, but there is only one text. "
             "Pass truncation='only_first' or True."
         )
-    if left <= 0:
+    if left <= 0 and truncation.gives_first:
+        left = 0
+    elif left <= 0:
         raise ArgumentError(
             f"truncation={truncation.strategy!r} cannot reach max_length={truncation.max_length}: "
             f"the {other} text alone takes it all. Raise max_length or pass truncation=True."
@@ -78,13 +83,15 @@ def _lengths(first: int, second: int, room: int, truncation: Truncation) -> tupl
     return (left, second) if truncation.strategy == "only_first" else (first, left)
 
 
-def _share(first: int, second: int, room: int) -> tuple[int, int]:
+def _share(first: int, second: int, room: int, *, odd_first: bool) -> tuple[int, int]:
     """Divide the room between two texts: the shorter stays whole where it takes at most half."""
     if not second:
         return min(first, room), 0
     short, long = sorted((first, second))
     if short + short > room:
         short, long = room // 2, room - room // 2
+        if odd_first:
+            return long, short
     else:
         long = room - short
     # HF: of two texts that are equally long the second keeps the odd token.

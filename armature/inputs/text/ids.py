@@ -254,7 +254,8 @@ class IdMethods(SpecialTokens):
         """
         row = self._assembled(ids, pair_ids, special=False)
         limit = max(len(row) - num_tokens_to_remove, 0)
-        cut = Truncation(limit, truncation_strategy, self.truncation_side)
+        first = self.family.plain
+        cut = Truncation(limit, truncation_strategy, self.truncation_side, gives_first=first)
         kept = rows_of(row, cut)[0]
         places = range(len(row)) if kept.kept is None else kept.kept
         first = [row.ids[i] for i in places if row.sequence_ids[i] == 0]

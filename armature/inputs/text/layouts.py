@@ -14,12 +14,6 @@ if TYPE_CHECKING:
 Options = Mapping[str, Any]
 Scores = list[tuple[str, float]]
 
-_LANGUAGES = """
-    ar_AR cs_CZ de_DE en_XX es_XX et_EE fi_FI fr_XX gu_IN hi_IN it_IT ja_XX kk_KZ ko_KR lt_LT lv_LV
-    my_MM ne_NP nl_XX ro_RO ru_RU si_LK tr_TR vi_VN zh_CN
-"""
-LANGUAGES = tuple(_LANGUAGES.split())
-
 
 def stored(scores: Scores, options: Options) -> Scores:
     """Keep the ids of the file."""
@@ -101,6 +95,11 @@ def language_marks(vocabulary: Vocabulary, options: Options) -> list[str | Added
         for token in vocabulary.ids
         if token.startswith(">>") and token.endswith("<<")
     ]
+
+
+def ten_specials(vocabulary: Vocabulary, options: Options) -> list[str | AddedToken]:
+    """Return the ten tokens that are kept for what a user needs."""
+    return [f"<special{i}>" for i in range(10)]
 
 
 def none(vocabulary: Vocabulary, options: Options) -> list[str | AddedToken]:

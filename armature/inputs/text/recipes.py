@@ -260,6 +260,16 @@ def pieces_as_stored(vocabulary: Vocabulary, options: Options) -> Tokenizer:
     return backend
 
 
+def merged_pieces(vocabulary: Vocabulary, options: Options) -> Tokenizer:
+    """Build merged letters of words that begin with `▁`."""
+    backend = Tokenizer(_letter_model(vocabulary, options["unk_token"], byte_fallback=False))
+    charsmap, spaces = _charsmap(vocabulary), normalizers.Replace(Regex(" {2,}"), " ")
+    backend.normalizer = normalizers.Sequence([charsmap, spaces] if charsmap else [spaces])
+    backend.pre_tokenizer = _metaspace("always")
+    backend.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
+    return backend
+
+
 def _letter_model(vocabulary: Vocabulary, unk: str | None, *, byte_fallback: bool) -> models.BPE:
     # HF: a file that was trained to find the likeliest pieces is used to merge letters, too.
     if vocabulary.model and vocabulary.model.algorithm == UNIGRAM:

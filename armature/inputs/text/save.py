@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from armature.checkpoint.transaction import Transaction
 from armature.errors import CheckpointError
 from armature.inputs.text.family import COMMON
+from armature.inputs.text.languages import CODES
+from armature.inputs.text.plain import PlainBackend
 from armature.inputs.text.reading import read_file
 from armature.inputs.text.stored import CONFIG, TOKENIZER
 from armature.inputs.text.template import read_template
@@ -36,7 +38,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, legacy: bool) -> tuple
     Raises:
         CheckpointError: the folder cannot be written, or the older files cannot express it.
     """
-    legacy = legacy or bool(tokenizer.family.more_files)
+    legacy = legacy or tokenizer.family.plain
     files = _older_files(tokenizer) if legacy else {TOKENIZER: _json_file(tokenizer)}
     files[CONFIG] = _text(_settings(tokenizer, legacy=legacy))
     files[MAP] = _text(_special_tokens(tokenizer))
@@ -59,7 +61,10 @@ def _settings(tokenizer: Tokenizer, *, legacy: bool) -> dict[str, Any]:
         for key, value in tokenizer.options.items()
         if value is not None and (key in tokenizer.family.options or value != COMMON.get(key))
     }
-    for key in ("language_codes", "extra_special_tokens", "additional_special_tokens", "max_len"):
+    codes = options.pop("language_codes", None)
+    if codes in CODES.values():
+        options["language_codes"] = next(name for name in CODES if CODES[name] == codes)
+    for key in ("extra_special_tokens", "additional_special_tokens", "max_len"):
         options.pop(key, None)
     for key in ("padding_side", "truncation_side", "clean_up_tokenization_spaces"):
         options[key] = getattr(tokenizer, key)
@@ -120,13 +125,14 @@ def _older_files(tokenizer: Tokenizer) -> dict[str, bytes]:
     Raises:
         CheckpointError: a SentencePiece model, which cannot be written, is not at hand.
     """
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
-    model, added = state["model"], tokenizer.added_tokens_encoder
-    family = tokenizer.family
-    names = family.vocab_files
-    if family.more_files:
+    family, added = tokenizer.family, tokenizer.added_tokens_encoder
+    names, backend = family.vocab_files, tokenizer.backend_tokenizer
+    if isinstance(backend, PlainBackend) and not tokenizer.files:
+        return {**_listed(backend, names[0]), **_added(added, tokenizer.vocab_size)}
+    if family.plain:
         whole = {family.files[key][0]: read_file(path) for key, path in tokenizer.files.items()}
         return {**whole, **_added(added, tokenizer.vocab_size)}
+    model = json.loads(backend.to_str())["model"]
     if names[0].endswith(".model"):
         return {names[0]: _sentencepiece(tokenizer), **_added(added, tokenizer.vocab_size)}
     ids = dict(sorted(model["vocab"].items(), key=lambda item: item[1]))
@@ -137,6 +143,18 @@ def _older_files(tokenizer: Tokenizer) -> dict[str, bytes]:
         "vocab.json": json.dumps(ids, ensure_ascii=False).encode(),
         "merges.txt": "\n".join(["#version: 0.2", *merges, ""]).encode(),
         **_added(added, len(ids)),
+    }
+
+
+def _listed(backend: PlainBackend, name: str) -> dict[str, bytes]:
+    """Return the vocabulary of a tokenizer that was given one as tables."""
+    ids = sorted(backend.ids, key=backend.ids.__getitem__)
+    if not name.endswith(".json"):
+        return {name: "".join(f"{token}\n" for token in ids).encode()}
+    merges = [" ".join(pair) for pair in backend.merges]
+    return {
+        name: json.dumps({token: backend.ids[token] for token in ids}, ensure_ascii=False).encode(),
+        "merges.txt": "\n".join(["#version: 0.2", *merges, ""]).encode(),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from armature.errors import CheckpointError
 from armature.inputs.text.family import ROLES
+from armature.inputs.text.languages import CODES
 from armature.inputs.text.reading import AGAIN, read_json, read_text
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ _RULES: list[tuple[_Check, str, str]] = [
         "true or false",
         "do_lower_case do_basic_tokenize tokenize_chinese_chars strip_accents keep_accents "
         "add_prefix_space add_bos_token add_eos_token split_by_punct trim_offsets "
-        "clean_up_tokenization_spaces split_special_tokens",
+        "clean_up_tokenization_spaces split_special_tokens do_lowercase_and_remove_accent "
+        "legacy_behaviour lower_case",
     ),
     (
         lambda value: isinstance(value, int | float) and 0 <= value < math.inf,
@@ -162,6 +164,8 @@ def _read_chat_templates(source: Source, options: dict[str, Any]) -> None:
 def _options(table: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Return those settings of a file that a file may decide, after checking their types."""
     options = {key: value for key, value in table.items() if key not in _NOT_FOR_FILES}
+    if isinstance(table.get("language_codes"), str) and table["language_codes"] in CODES:
+        options["language_codes"] = CODES[table["language_codes"]]
     for key, value in options.items():
         check, kind = _KINDS.get(key, (None, ""))
         if check and value is not None and not check(value):

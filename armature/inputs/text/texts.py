@@ -13,6 +13,7 @@ from armature.inputs.text.call import Call, read_inputs
 from armature.inputs.text.encoding import BatchEncoding
 from armature.inputs.text.fit import rows_of
 from armature.inputs.text.ids import IdMethods
+from armature.inputs.text.plain import PlainBackend, twin_of
 from armature.inputs.text.reading import explained
 from armature.inputs.text.row import Encoding
 
@@ -183,7 +184,7 @@ class TextMethods(IdMethods):
             return backend
         key = (bool(split), language, call.target)
         if key not in self._variants:
-            variant = type(backend).from_str(backend.to_str())
+            variant = twin_of(backend)
             variant.encode_special_tokens = bool(split)
             if language is not None:
                 self._check_language(language)
@@ -193,7 +194,8 @@ class TextMethods(IdMethods):
         return self._variants[key]
 
     def _check_language(self, language: str) -> None:
-        if self.backend_tokenizer.token_to_id(language) is None:
+        mark = self.family.language_mark.format(language)
+        if self.backend_tokenizer.token_to_id(mark) is None:
             known = list(self.options.get("language_codes") or ())
             raise ArgumentError(
                 f"The language {language!r} is not in the vocabulary.{nearest(language, known)}"
@@ -232,7 +234,8 @@ class TextMethods(IdMethods):
         if not isinstance(text, str) and not options.get("is_split_into_words"):
             kind = type(text).__name__
             raise ArgumentError(f"tokenize takes one text, not {kind}; call it for each text.")
-        options |= {"add_special_tokens": add_special_tokens, "return_offsets_mapping": True}
+        detailed = not isinstance(self.backend_tokenizer, PlainBackend)
+        options |= {"add_special_tokens": add_special_tokens, "return_offsets_mapping": detailed}
         return self._encode(text, pair, Call(**options)).tokens()
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:  # noqa: FBT001, FBT002

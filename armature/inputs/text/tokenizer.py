@@ -121,7 +121,7 @@ class Tokenizer(TextMethods):
 
     def _counts(self, name: str) -> bool:
         """Return whether an option is a number or a switch, for which None means its default."""
-        return isinstance(self.family.options.get(name), int)
+        return isinstance(self.family.options.get(name), int) or name == "src_lang"
 
     def _settle(self) -> None:
         """Read the options that have an attribute of their own."""
@@ -228,6 +228,20 @@ class Tokenizer(TextMethods):
     def tgt_lang(self, language: str) -> None:
         self._check_language(language)
         self.options["tgt_lang"] = language
+
+    def get_lang_token(self, lang: str) -> str:
+        """Return the token of a language."""
+        self._check_language(lang)
+        return self.family.language_mark.format(lang)
+
+    def get_lang_id(self, lang: str) -> int:
+        """Return the id of a language's token, which the model's output begins with."""
+        return self.convert_tokens_to_ids(self.get_lang_token(lang))
+
+    @property
+    def lang_code_to_id(self) -> dict[str, int]:
+        """Return language → the id of its token."""
+        return {code: self.get_lang_id(code) for code in self.options.get("language_codes") or ()}
 
     def __getattr__(self, name: str) -> Any:
         """Return an option (`do_lower_case`), or a special token that this checkpoint names."""

@@ -32,7 +32,8 @@ def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
     """Read the vocabulary from the files of a tokenizer.
 
     Args:
-        files: By argument name: `vocab_file`; `merges_file` for BPE; `source_spm`, `target_spm`.
+        files: By argument name: `vocab_file`; `merges_file` for BPE; `spm_file`; `source_spm`,
+            `target_spm`.
 
     Raises:
         CheckpointError: a file is missing, damaged or of another kind.
@@ -41,7 +42,9 @@ def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
     if "source_spm" in files:
         source, target = (read_sentencepiece(files[name]) for name in ("source_spm", "target_spm"))
         return Vocabulary(ids=read_ids(path), model=source, target=target)
-    if path.suffix == ".txt":
+    if "spm_file" in files:
+        return Vocabulary(ids=read_ids(path), model=read_sentencepiece(files["spm_file"]))
+    if path.suffix in (".txt", ".tokenizer"):
         return Vocabulary(ids=read_lines(path))
     if path.suffix != ".json":
         model = read_sentencepiece(path)
@@ -72,14 +75,15 @@ def read_ids(path: Path) -> dict[str, int]:
 
 
 def read_merges(path: Path) -> list[tuple[str, str]]:
-    """Return the pairs of a merges.txt, in their order."""
+    """Return the pairs of a merges.txt, in their order; how often each was seen may follow it."""
     merges = []
     for number, line in enumerate(read_text(path).split("\n"), 1):
         line = line.removesuffix("\r")
         if not line or line.startswith("#version"):
             continue
-        first, separator, second = line.partition(" ")
-        if not separator or not first or not second or " " in second:
+        first, _, rest = line.partition(" ")
+        second, _, count = rest.partition(" ")
+        if not first or not second or not (count or "0").isdigit():
             raise CheckpointError(path, f"line {number} is no pair of pieces: {line[:40]!r}", AGAIN)
         merges.append((first, second))
     return merges
