@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -48,9 +49,9 @@ def _architecture_of(class_name: str) -> tuple[str, ModuleType] | None:
     """Return the model_type and module whose HEADS hold a class, looking at likely files first."""
     plain = class_name.lower()
 
-    def likely(model_type: str) -> int:
-        word = model_type.replace("-", "").replace("_", "")
-        return len(word) if plain.startswith(word) else 0
+    def likely(model_type: str) -> int:  # a class may have but the first words of its model_type
+        words = accumulate(model_type.replace("-", "_").split("_"))
+        return max((len(word) for word in words if plain.startswith(word)), default=0)
 
     for model_type in sorted(arch.names(), key=likely, reverse=True):
         module = arch.find(model_type)

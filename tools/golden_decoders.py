@@ -20,6 +20,11 @@ _PLAIN = {
 }
 _WIDE = {**_PLAIN, "head_dim": 10}
 _LATE = {"use_sliding_window": True, "sliding_window": 4}
+_NEAR = {"query_pre_attn_scalar": 20, "sliding_window": 4}
+_TURNS = {
+    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 900.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 90.0},
+}
 _MIXED = ["sliding_attention", "full_attention", "sliding_attention"]
 
 
@@ -37,5 +42,12 @@ VARIANTS = [
     Variant("qwen2-spans", "Qwen2ForQuestionAnswering", {**_PLAIN, "num_hidden_layers": 1, "num_key_value_heads": 1}),
     Variant("qwen3-late", "Qwen3ForCausalLM", {**_WIDE, **_LATE, "max_window_layers": 2, "attention_bias": True}, padding="left", generate=True),
     Variant("qwen3-classes", "Qwen3ForSequenceClassification", {**_WIDE, "num_hidden_layers": 1, "pad_token_id": 3, "num_labels": 5, **_rope("yarn", factor=4.0, original_max_position_embeddings=12)}),
+    Variant("gemma-untied", "GemmaForCausalLM", {**_WIDE, "num_hidden_layers": 2, "tie_word_embeddings": False, "attention_bias": True, "hidden_act": "gelu"}, padding="left", generate=True),
+    Variant("gemma-one-kv", "GemmaForTokenClassification", {**_WIDE, "num_hidden_layers": 1, "num_key_value_heads": 1, "pad_token_id": 3, **_rope("linear", factor=3.0)}),
+    Variant("gemma2-uncapped", "Gemma2ForCausalLM", {**_WIDE, **_NEAR, "attn_logit_softcapping": None, "final_logit_softcapping": None}, padding="left", generate=True),
+    Variant("gemma2-classes", "Gemma2ForSequenceClassification", {**_WIDE, **_NEAR, "num_hidden_layers": 2, "attn_logit_softcapping": 3.0, "layer_types": _MIXED[1:], "num_labels": 4}),
+    Variant("gemma3-turns", "Gemma3ForCausalLM", {**_WIDE, **_NEAR, "layer_types": _MIXED, "tie_word_embeddings": False, "rope_parameters": _TURNS}, padding="left", generate=True),
+    Variant("gemma3-both-sides", "Gemma3TextModel", {**_WIDE, **_NEAR, "num_hidden_layers": 2, "sliding_window": 6, "use_bidirectional_attention": True, "sliding_window_pattern": 2, "attention_bias": True}, padding="left"),
+    Variant("gemma3-classes", "Gemma3TextForSequenceClassification", {**_WIDE, **_NEAR, "num_hidden_layers": 1, "hidden_activation": "silu", "num_labels": 4}),
 ]
 # fmt: on

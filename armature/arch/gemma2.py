@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import head_width, llama, rotary, sees_window
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -44,9 +44,9 @@ SYNONYMS = {"hidden_act": "hidden_activation"}
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm, turn = ShiftedRMSNorm(c.rms_norm_eps), rotary(c)
+    window = c.stated("sliding_window")
 
     def block(index: int) -> Block:
-        near = c.layer_types[index] == "sliding_attention" if c.layer_types else index % 2 == 0
         attention = Attention(
             c.num_attention_heads,
             head_width(c),
@@ -54,9 +54,9 @@ def spec(c: Config) -> Stack:
             bias=(c.attention_bias, c.attention_bias),
             scale=c.query_pre_attn_scalar**-0.5,
             causal=True,
-            window=c.sliding_window if near else None,
+            window=window if sees_window(c, index, otherwise=index % 2 == 0) else None,
             rotary=turn,
-            cap=c.attn_logit_softcapping,
+            cap=c.stated("attn_logit_softcapping"),
         )
         inner = Gated(c.intermediate_size, c.hidden_activation, bias=False)
         return Block(Sandwich(norm), attention, inner)
@@ -79,7 +79,8 @@ NAMES = llama.NAMES | {
 }
 ALIASES: dict[str, str] = {}
 IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
+# HF: masks stay causal where a config asks for attention to both sides.
+UNUSED = ("use_bidirectional_attention",)
 
 HEADS = {
     "Gemma2Model":                     Base(),
