@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from armature.batch import Layout
+from armature.batch import Layout, extremes
 from armature.errors import ArgumentError, refuse_unknown
 from armature.layers.cache import Cache
 from armature.layers.context import Record
@@ -89,10 +89,14 @@ def accepted(model: PreTrainedModel) -> list[str]:
         names += _BOTH if model.body.decoder is not None and model.body.encoder is not None else []
         names += _DECODER if model.body.encoder is None else []
     else:
-        names += _STACK
+        names += [*_STACK, *_further(model.stack)]
     if "output_router_logits" in model.config.defaults:
         names.append("output_router_logits")
     return names
+
+
+def _further(stack: Stack) -> tuple[str, ...]:
+    return getattr(stack.embed, "takes", ())
 
 
 @dataclass
@@ -191,6 +195,7 @@ def _single(
         given,
         cache,
     )
+    inputs.further = {name: given[name] for name in _further(stack) if name in given}
     record = asked.record(stack)
     x = stack(inputs, record, cache=cache)
     return _finish(model, x, inputs, labels, choices, ids) | {
@@ -308,7 +313,7 @@ def _cache(given: dict[str, Any]) -> Cache | None:
 
 def _check_types(stack: Stack, types: Tensor | None) -> None:
     knows = getattr(stack.embed, "takes_types", False)
-    if types is not None and not knows and bool(types.any()):
+    if types is not None and not knows and extremes(types) not in (None, (0, 0)):
         raise ArgumentError(
             "token_type_ids mark a second segment, but this model has no segment embeddings: "
             "leave them out"
@@ -348,7 +353,7 @@ def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
     kind = result_type(model)
     if getattr(model.head, "chain", None) is not None:
         kind = results.PathTokenClassifierOutput
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = kind.__match_args__  # the names of its fields
     balanced = "aux_loss" in known and found.get("aux_loss") is not None
     if balanced and found.get("loss") is not None:
         found["loss"] = found["loss"] + model.config.router_aux_loss_coef * found["aux_loss"]

@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ARCHITECTURES = sorted(file for file in PACKAGE.glob("arch/*.py") if file.stem != "__init__")
 
 # Short names that a file may give to what several of its heads share.
-SHORTHAND = {"DROPOUT", "FIRST", "POOLED", "WORDS"}
+SHORTHAND = {"DROPOUT", "FIRST", "POOLED", "SPARE", "WORDS"}
 
 # Fields of all the dataclasses that describe an anatomy. A new field is a new flag: raise this
 # number only with a reason in the commit.

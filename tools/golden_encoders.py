@@ -32,5 +32,8 @@ VARIANTS = [
     Variant("mpnet-long", "MPNetModel", {**_PLAIN, "num_hidden_layers": 1, "relative_attention_num_buckets": 35, "max_position_embeddings": 60}, length=42),
     Variant("mpnet-words", "MPNetForMaskedLM", {**_PLAIN, "tie_word_embeddings": False, "hidden_act": "relu"}, padding="left"),
     Variant("mpnet-classes", "MPNetForSequenceClassification", {**_PLAIN, "num_labels": 4}),
+    Variant("layoutlm-body", "LayoutLMModel", {**_BERT, "num_hidden_layers": 1, "max_2d_position_embeddings": 41}, types=True),
+    Variant("layoutlm-words", "LayoutLMForMaskedLM", {**_BERT, "tie_word_embeddings": False, "max_2d_position_embeddings": 25}, padding="left"),
+    Variant("layoutlm-tokens", "LayoutLMForTokenClassification", {**_BERT, "num_labels": 4, "hidden_act": "silu", "max_2d_position_embeddings": 19}),
 ]
 # fmt: on

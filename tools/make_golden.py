@@ -73,6 +73,10 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     if variant.types:
         high = getattr(config, "type_vocab_size", 0) or 50
         batch["token_type_ids"] = torch.randint(0, high, shape, generator=generator)
+    if hasattr(config, "max_2d_position_embeddings"):
+        side = (config.max_2d_position_embeddings + 1) // 2
+        corner, size = torch.randint(0, side, (2, *shape, 2), generator=generator)
+        batch["bbox"] = torch.cat((corner, corner + size), -1)
     decodes = config.is_encoder_decoder and "Encoder" not in variant.model
     if decodes and not any(word in variant.model for word in ("Sequence", "Question")):
         batch["decoder_input_ids"] = torch.randint(

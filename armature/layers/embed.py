@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from armature.batch import Layout
+from armature.batch import Layout, extremes
 from armature.errors import ArgumentError
 from armature.layers.linear import Linear
 from armature.layers.position import Learned
@@ -21,6 +21,7 @@ class Inputs:
     types: Tensor | None = None  # (N,)
     positions: Tensor | None = None  # (N,)
     embeds: Tensor | None = None  # (N, D)
+    further: dict[str, Tensor] = field(default_factory=dict)  # of a call, unpacked: see `takes`
 
 
 class Embedding(nn.Embedding):
@@ -32,6 +33,8 @@ class Embedding(nn.Embedding):
 
 class Tokens(nn.Module):
     """Token, position and segment embeddings, their sum perhaps normed and projected."""
+
+    takes: tuple[str, ...] = ()  # further arguments of a call that reach `Inputs.further`
 
     def __init__(  # noqa: PLR0913
         self,
@@ -78,28 +81,43 @@ class Tokens(nn.Module):
             x = x + self.position(rows).to(x.dtype)
         return x
 
+    @property
+    def factor(self) -> float:
+        """What embeddings that a caller gives are multiplied with: a scale is the table's."""
+        return 1.0
+
     def _segments(self, types: Tensor | None) -> Tensor:
         assert self.segment is not None
         if types is None:
             return self.segment.weight[0]
-        if types.numel() and int(types.max()) >= self.segment.num_embeddings:
+        seen = extremes(types)
+        if seen and seen[1] >= self.segment.num_embeddings:
             raise ArgumentError(
-                f"token_type_ids hold {int(types.max())}, but the model knows "
+                f"token_type_ids hold {seen[1]}, but the model knows "
                 f"{self.segment.num_embeddings} segments, counted from 0: leave them out"
             )
         return self.segment(types)
 
     def _tokens(self, inputs: Inputs) -> Tensor:
         if inputs.embeds is not None:
-            return inputs.embeds  # as they are: a scale belongs to the table
+            return inputs.embeds if self.factor == 1.0 else inputs.embeds * self.factor
         if inputs.tokens is None:
             raise ArgumentError("give input_ids or inputs_embeds")
         vocab = self.token.num_embeddings
-        bad = inputs.tokens.numel() and int(inputs.tokens.max()) >= vocab
-        if bad or (inputs.tokens.numel() and int(inputs.tokens.min()) < 0):
+        seen = extremes(inputs.tokens)
+        if seen and not 0 <= seen[0] <= seen[1] < vocab:
             raise ArgumentError(
                 f"input_ids hold a token outside the vocabulary of {vocab}: "
                 "use the tokenizer of this checkpoint"
             )
         x = self.token(inputs.tokens)
         return x if self.scale == 1.0 else x * self.scale
+
+
+class ScaledTokens(Tokens):
+    """Embeddings whose scale is for those that a caller gives, too."""
+
+    @property
+    def factor(self) -> float:
+        """The scale of the table."""
+        return self.scale

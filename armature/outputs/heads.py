@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from armature.batch import Layout
+from armature.batch import Layout, extremes
 from armature.config import Config
 from armature.errors import ArgumentError, ConfigError, nearest
 from armature.layers.act import activation
@@ -29,6 +29,15 @@ class Given:
     choices: int = 1  # continuations of each sequence
 
 
+class Spare(nn.Module):
+    """A dense map that nothing reads: kept, so that a file saved again is as it was."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(width, width))
+        self.register_buffer("bias", torch.zeros(width))
+
+
 class Path(nn.Module):
     """dense ▸ activation ▸ norm ▸ dropout ▸ out, each part only where the head has it."""
 
@@ -42,6 +51,7 @@ class Path(nn.Module):
         self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if spec.norm else None
         self.dropout = nn.Dropout(_rate(spec.dropout, config))
         self.out = Linear(inner, labels, bias=spec.bias) if spec.out else None
+        self.spare = Spare(width) if spec.spare else None
 
     def score(self, x: Tensor) -> Tensor:
         """(…, D) → (…, labels)."""
@@ -288,7 +298,8 @@ def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
     if given.source is None:
         raise ArgumentError("this head reads the end-of-text token: give input_ids")
     found = given.source == config.eos_token_id
-    if not bool(found.any(1).all()):
+    seen = extremes(found.any(1).long())
+    if seen and seen[0] == 0:
         raise ArgumentError(
             f"every row of input_ids needs the end-of-text token {config.eos_token_id}: "
             "tokenize with add_special_tokens=True and without cutting it off"

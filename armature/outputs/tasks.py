@@ -33,11 +33,13 @@ class Head:
     half: Literal["encoder", "decoder"] | None = None  # the half of an encoder-decoder it needs
     begin: Literal["start", "last"] = "start"  # of decoder inputs made of a text: its last token?
     names: Rows | Callable[[Settings], Rows] = field(default_factory=dict)  # further rows
+    spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         parts = {"head.dense": self.dense, "head.norm": self.norm, "head.out": self.out}
+        parts["head.spare"] = self.spare
         further = self.names(settings) if callable(self.names) else self.names
         return {ours: theirs for ours, theirs in parts.items() if theirs} | dict(further)
 
