@@ -158,6 +158,15 @@ def unigram_plain_letters(vocabulary: Vocabulary, options: Options) -> Tokenizer
     return backend
 
 
+def unigram_spaced(vocabulary: Vocabulary, options: Options) -> Tokenizer:
+    """Build the likeliest pieces of text whose runs of spaces count as one."""
+    backend = _unigram(vocabulary, options)
+    charsmap, spaces = _charsmap(vocabulary), normalizers.Replace(Regex(" {2,}"), " ")
+    backend.normalizer = normalizers.Sequence([charsmap, spaces] if charsmap else [spaces])
+    backend.pre_tokenizer = _metaspace("always")
+    return backend
+
+
 def unigram_single_spaces(vocabulary: Vocabulary, options: Options) -> Tokenizer:
     """Build the likeliest pieces of text in which runs of spaces count as one."""
     backend = _unigram(vocabulary, options)

@@ -98,9 +98,76 @@ def moses_letters(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     return _backend(vocabulary, options, Spelling(split, join))
 
 
+def moses_text(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build `moses_letters` of text in the scripts' own format, which decoding undoes."""
+    from armature.inputs.text import moses
+
+    merge = merger(vocabulary.merges)
+
+    def split(text: str) -> list[str]:
+        return [p for word in moses.words(text, dashes=True, escape=True) for p in merge(word)]
+
+    def join(tokens: Sequence[str], special: set[str]) -> str:
+        return moses.join("".join(tokens).replace(END, " ").split())
+
+    return _backend(vocabulary, options, Spelling(split, join))
+
+
+def composed_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build the pieces of words, split at punctuation, after joining letters and accents (NFC)."""
+    model = models.WordPiece(vocabulary.ids, unk_token=options["unk_token"])
+    lowers, accents = options["do_lower_case"], options["strip_accents"]
+    strips = lowers if accents is None else accents
+
+    def words(text: str) -> list[str]:
+        if not options["do_basic_tokenize"]:
+            return text.split()
+        text = "".join(map(_spaced if options["tokenize_chinese_chars"] else _clean, text))
+        found = []
+        for word in unicodedata.normalize("NFC", text).split():
+            word = word.lower() if lowers else word
+            word = _without_accents(word) if strips else word
+            found += "".join(f" {c} " if _is_punctuation(c) else c for c in word).split()
+        return found
+
+    def split(text: str) -> list[str]:
+        return [token.value for word in words(text) for token in model.tokenize(word)]
+
+    def join(tokens: Sequence[str], special: set[str]) -> str:
+        return " ".join(tokens).replace(" ##", "").strip()
+
+    return _backend(vocabulary, options, Spelling(split, join))
+
+
+_CHINESE = (
+    *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
+    *((0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
+)
+
+
+def _clean(letter: str) -> str:
+    kind = unicodedata.category(letter)
+    if letter in " \t\n\r" or kind == "Zs":
+        return " "
+    return "" if kind[0] == "C" or letter == "\ufffd" else letter
+
+
+def _spaced(letter: str) -> str:
+    chinese = letter > "\u33ff" and any(a <= ord(letter) <= b for a, b in _CHINESE)
+    return f" {letter} " if chinese else _clean(letter)
+
+
+def _is_punctuation(letter: str) -> bool:
+    return unicodedata.category(letter)[0] == "P" or letter in "$+<=>^`|~"
+
+
 def _plain_letters(text: str) -> str:
-    letters = unicodedata.normalize("NFD", text.lower())
-    return "".join(c for c in letters if unicodedata.category(c) != "Mn").lower()
+    return _without_accents(text.lower()).lower()
+
+
+def _without_accents(text: str) -> str:
+    letters = unicodedata.normalize("NFD", text)
+    return "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
 
 
 def listed_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
