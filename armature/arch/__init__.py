@@ -32,6 +32,7 @@ SYNONYMS = {
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
     "deberta-v2": "deberta_v2",
+    "openai-gpt": "openai_gpt",
     "xlm-roberta": "xlm_roberta",
 }
 

@@ -1,0 +1,91 @@
+"""GPT (Radford et al., 2018): post-norm decoder with learned positions; weights lie transposed."""
+
+from __future__ import annotations
+
+from armature.arch import gpt2, head_width
+from armature.config import Config
+from armature.errors import ConfigError, nearest
+from armature.model.spec import (
+    Attention,
+    Block,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Learned,
+    Post,
+    Stack,
+    Tokens,
+)
+from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
+
+DEFAULTS = {
+    "vocab_size": 40478,
+    "n_positions": 512,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "afn": "gelu",
+    "resid_pdrop": 0.1,
+    "embd_pdrop": 0.1,
+    "attn_pdrop": 0.1,
+    "layer_norm_epsilon": 1e-5,
+    "initializer_range": 0.02,
+}
+SYNONYMS = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+    "hidden_act": "afn",
+}
+
+# What its settings call the activations: its gelu is the one by tanh.
+_ACTS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu_new"}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy.
+
+    Raises:
+        ConfigError: the config asks for an activation that GPT does not have.
+    """
+    if c.afn not in _ACTS:
+        raise ConfigError(f"config.json: afn is {c.afn!r}.{nearest(str(c.afn), _ACTS)}")
+    width = c.hidden_size
+    return Stack(
+        embed=Tokens(c.vocab_size, width, position=Learned(c.max_position_embeddings), types=-1),
+        block=Block(
+            Post(LayerNorm(c.layer_norm_epsilon)),
+            Attention(c.num_attention_heads, head_width(c), causal=True),
+            Dense(4 * width, _ACTS[c.afn]),
+        ),
+        depth=c.num_hidden_layers,
+        dropout=Dropout(c.resid_pdrop, c.attn_pdrop),
+    )
+
+
+PREFIX = "transformer"
+NAMES = {name: row for name, row in gpt2.NAMES.items() if name.startswith("blocks")} | {
+    "embed.token": "tokens_embed",
+    "embed.position": "positions_embed",
+}
+ALIASES: dict[str, str] = {}
+IGNORED = ("attn.bias", "position_ids")
+UNUSED = (
+    "n_ctx",
+    "n_special",
+    "predict_special_tokens",
+    "embd_pdrop",
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
+)
+
+HEADS = {
+    "OpenAIGPTModel": Base(),
+    "OpenAIGPTLMHeadModel": CausalLM(out="lm_head", bias=False),
+    "OpenAIGPTForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
+}
+INPUTS = "openai-gpt"
