@@ -35,6 +35,21 @@ _OPT = {
     "ffn_dim": 37,
     "max_position_embeddings": 40,
 }
+_BLOOM = {"vocab_size": 61, "hidden_size": 36, "n_layer": 2, "n_head": 6}
+_BLOOM |= {"layer_norm_epsilon": 1e-4}
+_GPT = {"vocab_size": 61, "n_embd": 30, "n_layer": 2, "n_head": 5, "n_positions": 40}
+_GPT |= {"layer_norm_epsilon": 1e-4}
+_CTRL = {**_GPT, "n_embd": 35, "dff": 44}
+_BIGCODE = {**_GPT, "bos_token_id": 1, "eos_token_id": 2}
+_BIO = {
+    "vocab_size": 61,
+    "hidden_size": 30,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 5,
+    "intermediate_size": 44,
+    "max_position_embeddings": 40,
+    "layer_norm_eps": 1e-2,
+}
 
 
 def _turned(kind: str, share: float, **factors: float) -> dict[str, object]:
@@ -60,5 +75,20 @@ VARIANTS = [
     Variant("opt-narrow", "OPTForCausalLM", {**_OPT, "word_embed_proj_dim": 22, "do_layer_norm_before": False}, padding="left", generate=True),
     Variant("opt-bare", "OPTForSequenceClassification", {**_OPT, "word_embed_proj_dim": 12, "layer_norm_elementwise_affine": False, "enable_bias": False, "num_labels": 4, "activation_function": "gelu"}),
     Variant("opt-endless", "OPTModel", {**_OPT, "_remove_final_layer_norm": True, "tie_word_embeddings": False}),
+    Variant("bloom-six", "BloomForCausalLM", _BLOOM, padding="left", generate=True),
+    Variant("bloom-normed", "BloomForCausalLM", {**_BLOOM, "apply_residual_connection_post_layernorm": True, "tie_word_embeddings": False}, padding="left", generate=True),
+    Variant("bloom-sliced", "BloomForTokenClassification", {**_BLOOM, "slow_but_exact": True, "pretraining_tp": 3, "num_labels": 4}),
+    Variant("openai_gpt-left", "OpenAIGPTLMHeadModel", {**_GPT, "afn": "silu"}, padding="left", generate=True),
+    Variant("openai_gpt-types", "OpenAIGPTModel", {**_GPT, "afn": "relu"}, types=True),
+    Variant("openai_gpt-classes", "OpenAIGPTForSequenceClassification", {**_GPT, "pad_token_id": 3, "num_labels": 1}),
+    Variant("ctrl-left", "CTRLLMHeadModel", _CTRL, padding="left", generate=True),
+    Variant("ctrl-types", "CTRLLMHeadModel", {**_CTRL, "tie_word_embeddings": False, "layer_norm_epsilon": 0.1}, types=True),
+    Variant("ctrl-classes", "CTRLForSequenceClassification", {**_CTRL, "pad_token_id": 3, "num_labels": 4}),
+    Variant("gpt_bigcode-one", "GPTBigCodeForCausalLM", _BIGCODE, padding="left", generate=True),
+    Variant("gpt_bigcode-many", "GPTBigCodeForTokenClassification", {**_BIGCODE, "multi_query": False, "tie_word_embeddings": False, "n_inner": 44, "num_labels": 4}),
+    Variant("gpt_bigcode-unscaled", "GPTBigCodeModel", {**_BIGCODE, "scale_attn_weights": False, "activation_function": "relu"}, types=True),
+    Variant("biogpt-left", "BioGptForCausalLM", {**_BIO, "scale_embedding": False, "tie_word_embeddings": False}, padding="left", generate=True),
+    Variant("biogpt-classes", "BioGptForSequenceClassification", {**_BIO, "pad_token_id": 4, "num_labels": 1, "hidden_act": "relu"}),
+    Variant("biogpt-tokens", "BioGptForTokenClassification", {**_BIO, "num_labels": 4}),
 ]
 # fmt: on

@@ -1,0 +1,107 @@
+"""GPTBigCode (Ben Allal et al., 2023): GPT-2 whose heads share one key and value."""
+
+from __future__ import annotations
+
+from armature.arch import head_width, refuse
+from armature.checkpoint.views import Grouped
+from armature.config import Config
+from armature.model.spec import (
+    Attention,
+    Block,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Learned,
+    Pre,
+    Stack,
+    Tokens,
+)
+from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
+
+DEFAULTS = {
+    "vocab_size": 50257,
+    "n_positions": 1024,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "n_inner": None,
+    "activation_function": "gelu_pytorch_tanh",
+    "resid_pdrop": 0.1,
+    "embd_pdrop": 0.1,
+    "attn_pdrop": 0.1,
+    "layer_norm_epsilon": 1e-5,
+    "initializer_range": 0.02,
+    "scale_attn_weights": True,
+    "bos_token_id": 50256,
+    "eos_token_id": 50256,
+    "attention_softmax_in_fp32": True,
+    "scale_attention_softmax_in_fp32": True,
+    "multi_query": True,
+    "classifier_dropout": None,
+    "hidden_dropout": None,
+}
+SYNONYMS = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+    "intermediate_size": "n_inner",
+    "hidden_act": "activation_function",
+}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy.
+
+    Raises:
+        ConfigError: the config asks for cross-attention.
+    """
+    refuse(c, add_cross_attention=False)
+    norm, width, wide = LayerNorm(c.layer_norm_epsilon), head_width(c), c.hidden_size
+    attention = Attention(
+        c.num_attention_heads,
+        width,
+        kv_heads=1 if c.multi_query else c.num_attention_heads,
+        scale=None if c.scale_attn_weights else 1.0,
+        causal=True,
+    )
+    return Stack(
+        embed=Tokens(c.vocab_size, wide, position=Learned(c.max_position_embeddings), types=-1),
+        block=Block(Pre(norm), attention, Dense(c.n_inner or 4 * wide, c.activation_function)),
+        depth=c.num_hidden_layers,
+        norm=norm,
+        dropout=Dropout(c.resid_pdrop, c.attn_pdrop),
+    )
+
+
+PREFIX = "transformer"
+# fmt: off
+NAMES = {
+    "embed.token":          "wte",
+    "embed.position":       "wpe",
+    "blocks.{i}.attn_norm": "h.{i}.ln_1",
+    "blocks.{i}.attn.qkv":  Grouped("h.{i}.attn.c_attn"),
+    "blocks.{i}.attn.out":  "h.{i}.attn.c_proj",
+    "blocks.{i}.mlp_norm":  "h.{i}.ln_2",
+    "blocks.{i}.mlp.up":    "h.{i}.mlp.c_fc",
+    "blocks.{i}.mlp.down":  "h.{i}.mlp.c_proj",
+    "norm":                 "ln_f",
+}
+ALIASES: dict[str, str] = {}
+IGNORED = ("attn.bias", "attn.masked_bias", "transformer.bias")
+UNUSED = ("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32",
+          "num_key_value_heads",  # said by multi_query
+          "inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length",
+          "pre_allocate_kv_cache", "validate_runner_input", "embd_pdrop", "summary_activation",
+          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
+
+HEADS = {
+    "GPTBigCodeModel":                     Base(),
+    "GPTBigCodeForCausalLM":               CausalLM(out="lm_head", bias=False),
+    "GPTBigCodeForSequenceClassification": SequenceClassifier(
+        pick="last", out="score", bias=False),
+    "GPTBigCodeForTokenClassification":    TokenClassifier(
+        out="classifier", dropout="classifier_dropout hidden_dropout"),
+}
+# fmt: on
+INPUTS = "gpt2"
