@@ -19,6 +19,8 @@ _PLAIN = {
     "eos_token_id": 2,
 }
 _WIDE = {**_PLAIN, "head_dim": 10}
+_TURNED = {key: value for key, value in _PLAIN.items() if key != "rms_norm_eps"}
+_TURNED |= {"hidden_size": 48, "pad_token_id": 3}
 _LATE = {"use_sliding_window": True, "sliding_window": 4}
 _NEAR = {"query_pre_attn_scalar": 20, "sliding_window": 4}
 _TURNS = {
@@ -49,5 +51,16 @@ VARIANTS = [
     Variant("gemma3-turns", "Gemma3ForCausalLM", {**_WIDE, **_NEAR, "layer_types": _MIXED, "tie_word_embeddings": False, "rope_parameters": _TURNS}, padding="left", generate=True),
     Variant("gemma3-both-sides", "Gemma3TextModel", {**_WIDE, **_NEAR, "num_hidden_layers": 2, "sliding_window": 6, "use_bidirectional_attention": True, "sliding_window_pattern": 2, "attention_bias": True}, padding="left"),
     Variant("gemma3-classes", "Gemma3TextForSequenceClassification", {**_WIDE, **_NEAR, "num_hidden_layers": 1, "hidden_activation": "silu", "num_labels": 4}),
+    Variant("phi3-part", "Phi3ForCausalLM", {**_TURNED, "rms_norm_eps": 1e-5, "sliding_window": 4, "tie_word_embeddings": True, **_rope("default", partial_rotary_factor=0.5)}, padding="left", generate=True),
+    Variant("phi3-long", "Phi3Model", {**_TURNED, "num_hidden_layers": 2, "original_max_position_embeddings": 8, **_rope("longrope", short_factor=[1.0, 1.5, 2.0, 2.5], long_factor=[2.0, 3.0, 5.0, 6.0])}, padding=""),
+    Variant("phi3-classes", "Phi3ForSequenceClassification", {**_TURNED, "num_hidden_layers": 1, "num_key_value_heads": None, "hidden_act": "relu", "num_labels": 4}),
+    Variant("phi-norms", "PhiForCausalLM", {**_TURNED, "layer_norm_eps": 1e-4, "qk_layernorm": True, "tie_word_embeddings": True}, padding="left", generate=True),
+    Variant("phi-quarter", "PhiForCausalLM", {**_TURNED, "num_hidden_layers": 1, "num_key_value_heads": None, "hidden_act": "relu", **_rope("linear", factor=3.0, partial_rotary_factor=0.25)}),
+    Variant("olmo2-biases", "Olmo2ForCausalLM", {**_WIDE, "attention_bias": True, "tie_word_embeddings": True}, padding="left", generate=True),
+    Variant("olmo2-classes", "Olmo2ForSequenceClassification", {**_PLAIN, "num_hidden_layers": 1, "num_key_value_heads": 6, "hidden_act": "gelu", "pad_token_id": 3, "num_labels": 4}),
+    Variant("stablelm-parallel", "StableLmForCausalLM", {**_TURNED, "use_qkv_bias": True, "qk_layernorm": True, "use_parallel_residual": True}, padding="left", generate=True),
+    Variant("stablelm-serial", "StableLmForTokenClassification", {**_TURNED, "num_hidden_layers": 1, "qk_layernorm": True, "partial_rotary_factor": 0.5, "hidden_dropout": 0.2, "num_labels": 4}),
+    Variant("starcoder2-window", "Starcoder2ForCausalLM", {**_TURNED, "norm_epsilon": 1e-4, "sliding_window": 4, "use_bias": False, "tie_word_embeddings": False}, padding="left", generate=True),
+    Variant("starcoder2-classes", "Starcoder2ForSequenceClassification", {**_TURNED, "num_hidden_layers": 1, "hidden_act": "silu", "pad_token_id": 3, "num_labels": 4}),
 ]
 # fmt: on

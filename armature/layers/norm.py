@@ -13,6 +13,23 @@ class LayerNorm(nn.LayerNorm):
         """Leave the weights as they are: they are filled once, by a file or by the model."""
 
 
+class HeadsLayerNorm(nn.Module):
+    """Layer normalisation of each head alone, with weights of its own and no biases."""
+
+    def __init__(self, heads: int, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(heads, width))
+        self.eps = eps
+
+    def compute(self, weight: Tensor) -> None:
+        """Fill a fresh weight: nothing is scaled yet."""
+        weight.fill_(1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, H, E) → (…, H, E)."""
+        return nn.functional.layer_norm(x, x.shape[-1:], eps=self.eps) * self.weight
+
+
 class RMSNorm(nn.Module):
     """Root mean square normalisation (Zhang and Sennrich, 2019), computed in float32."""
 

@@ -191,7 +191,10 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         rotary[repr(turn)] = position.Rotary(turn.width, turn.settings, interleaved=interleaved)
     together = isinstance(description, spec.NormedTogether)
     kv_heads = description.kv_heads or description.heads
-    if description.norm is not None:
+    if description.norm is not None and isinstance(description, spec.NormedApart):
+        head, eps = description.width, description.norm.eps
+        norms = tuple(norm.HeadsLayerNorm(n, head, eps) for n in (description.heads, kv_heads))
+    elif description.norm is not None:
         normed = [description.width * (n if together else 1) for n in (description.heads, kv_heads)]
         norms = tuple(build_norm(description.norm, n) for n in normed)
     return (TogetherNormedAttention if together else SelfAttention)(

@@ -148,6 +148,11 @@ class NormedTogether(Attention):
 
 
 @dataclass(frozen=True)
+class NormedApart(Attention):
+    """Each head has a layer norm of its own, which only scales."""
+
+
+@dataclass(frozen=True)
 class Windows(Attention):
     """Attention inside squares of `window` patches a side, biased by offsets (Liu et al., 2021)."""
 

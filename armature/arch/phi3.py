@@ -1,0 +1,99 @@
+"""Phi-3 (Abdin et al., 2024): Llama whose projections lie fused in files."""
+
+from __future__ import annotations
+
+from armature.arch import head_width, llama, rotary
+from armature.checkpoint.views import Joined
+from armature.config import Config
+from armature.model.spec import (
+    Attention,
+    Block,
+    Dropout,
+    Gated,
+    Pre,
+    RMSNorm,
+    Rotary,
+    Stack,
+    Tokens,
+)
+from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
+
+DEFAULTS = {
+    "vocab_size": 32064,
+    "hidden_size": 3072,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": None,
+    "resid_pdrop": 0.0,
+    "embd_pdrop": 0.0,
+    "attention_dropout": 0.0,
+    "hidden_act": "silu",
+    "max_position_embeddings": 4096,
+    "original_max_position_embeddings": 4096,
+    "initializer_range": 0.02,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": False,
+    "bos_token_id": 1,
+    "eos_token_id": 32000,
+    "pad_token_id": 32000,
+    "sliding_window": None,
+}
+SYNONYMS: dict[str, str] = {}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy."""
+    norm = RMSNorm(c.rms_norm_eps)
+    attention = Attention(
+        c.num_attention_heads,
+        head_width(c),
+        kv_heads=c.num_key_value_heads or c.num_attention_heads,
+        bias=(False, False),
+        causal=True,
+        window=c.sliding_window,
+        rotary=_turn(c),
+    )
+    return Stack(
+        embed=Tokens(c.vocab_size, c.hidden_size),
+        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
+        depth=c.num_hidden_layers,
+        norm=norm,
+        dropout=Dropout(c.resid_pdrop, c.attention_dropout),
+    )
+
+
+def _turn(c: Config) -> Rotary:
+    """Return the rotations: older files have two more names for their scaling."""
+    table = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    if not isinstance(table, dict):
+        return rotary(c)  # says what is wrong
+    kind = table.get("rope_type") or table.get("type") or "default"
+    twin = c.copy()
+    twin.rope_parameters = table | {
+        "rope_type": "longrope" if kind in ("su", "yarn") else kind,
+        "original_max_position_embeddings": c.original_max_position_embeddings,
+    }
+    turn = rotary(twin)
+    c.read_keys.update(twin.read_keys)
+    return turn
+
+
+PREFIX = "model"
+# fmt: off
+NAMES = llama.NAMES | {
+    "blocks.{i}.attn.qkv":    Joined("layers.{i}.self_attn.qkv_proj"),
+    "blocks.{i}.mlp.gate_up": Joined("layers.{i}.mlp.gate_up_proj"),
+}
+ALIASES: dict[str, str] = {}
+IGNORED = llama.IGNORED
+UNUSED = ("embd_pdrop",)
+
+HEADS = {
+    "Phi3Model":                     Base(),
+    "Phi3ForCausalLM":               CausalLM(out="lm_head", bias=False),
+    "Phi3ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
+    "Phi3ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+}
+# fmt: on
+INPUTS = "llama"

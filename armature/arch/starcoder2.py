@@ -1,0 +1,71 @@
+"""StarCoder 2 (Lozhkov et al., 2024): rotary decoder of code with biases, layer norms, a window."""
+
+from __future__ import annotations
+
+from armature.arch import head_width, llama, rotary
+from armature.config import Config
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Pre, Stack, Tokens
+from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
+
+DEFAULTS = {
+    "vocab_size": 49152,
+    "hidden_size": 3072,
+    "intermediate_size": 12288,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 24,
+    "num_key_value_heads": 2,
+    "hidden_act": "gelu_pytorch_tanh",
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.018042,
+    "norm_epsilon": 1e-5,
+    "bos_token_id": 50256,
+    "eos_token_id": 50256,
+    "sliding_window": None,
+    "attention_dropout": 0.0,
+    "residual_dropout": 0.0,
+    "embedding_dropout": 0.0,
+    "use_bias": True,
+    "tie_word_embeddings": True,
+}
+SYNONYMS: dict[str, str] = {}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy."""
+    norm = LayerNorm(c.norm_epsilon)
+    attention = Attention(
+        c.num_attention_heads,
+        head_width(c),
+        kv_heads=c.num_key_value_heads,
+        bias=(c.use_bias, c.use_bias),
+        causal=True,
+        window=c.sliding_window,
+        rotary=rotary(c),
+    )
+    return Stack(
+        embed=Tokens(c.vocab_size, c.hidden_size),
+        block=Block(Pre(norm), attention, Dense(c.intermediate_size, c.hidden_act, c.use_bias)),
+        depth=c.num_hidden_layers,
+        norm=norm,
+        dropout=Dropout(c.residual_dropout, c.attention_dropout),
+    )
+
+
+PREFIX = "model"
+# fmt: off
+NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} | {
+    "blocks.{i}.mlp.up":   "layers.{i}.mlp.c_fc",
+    "blocks.{i}.mlp.down": "layers.{i}.mlp.c_proj",
+}
+ALIASES: dict[str, str] = {}
+IGNORED = llama.IGNORED
+UNUSED = ("embedding_dropout",)
+
+HEADS = {
+    "Starcoder2Model":                     Base(),
+    "Starcoder2ForCausalLM":               CausalLM(out="lm_head", bias=False),
+    "Starcoder2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
+    "Starcoder2ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+}
+# fmt: on
+INPUTS = "gpt2"
