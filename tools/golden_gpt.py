@@ -50,6 +50,9 @@ _BIO = {
     "max_position_embeddings": 40,
     "layer_norm_eps": 1e-2,
 }
+_MPT = {"vocab_size": 61, "d_model": 30, "n_layers": 2, "n_heads": 5, "max_seq_len": 40}
+_MPT |= {"layer_norm_epsilon": 1e-4}
+_CLIPPED = {"clip_qkv": 0.5, "softmax_scale": 0.3, "alibi": False, "alibi_bias_max": 4}
 
 
 def _turned(kind: str, share: float, **factors: float) -> dict[str, object]:
@@ -90,5 +93,8 @@ VARIANTS = [
     Variant("biogpt-left", "BioGptForCausalLM", {**_BIO, "scale_embedding": False, "tie_word_embeddings": False}, padding="left", generate=True),
     Variant("biogpt-classes", "BioGptForSequenceClassification", {**_BIO, "pad_token_id": 4, "num_labels": 1, "hidden_act": "relu"}),
     Variant("biogpt-tokens", "BioGptForTokenClassification", {**_BIO, "num_labels": 4}),
+    Variant("mpt-left", "MptForCausalLM", _MPT, padding="left", generate=True),
+    Variant("mpt-clipped", "MptForCausalLM", {**_MPT, "attn_config": _CLIPPED, "tie_word_embeddings": False, "expansion_ratio": 2}, padding="left", generate=True),
+    Variant("mpt-classes", "MptForSequenceClassification", {**_MPT, "pad_token_id": 3, "num_labels": 4, "no_bias": False}),
 ]
 # fmt: on
