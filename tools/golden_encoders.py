@@ -16,6 +16,7 @@ _BERT = {
 }
 _PLAIN = {key: value for key, value in _BERT.items() if key != "type_vocab_size"}
 _ELECTRA = {**_BERT, "embedding_size": 14}
+_DEBERTA = {**_PLAIN, "relative_attention": True, "position_biased_input": False}
 
 # fmt: off
 VARIANTS = [
@@ -35,5 +36,13 @@ VARIANTS = [
     Variant("layoutlm-body", "LayoutLMModel", {**_BERT, "num_hidden_layers": 1, "max_2d_position_embeddings": 41}, types=True),
     Variant("layoutlm-words", "LayoutLMForMaskedLM", {**_BERT, "tie_word_embeddings": False, "max_2d_position_embeddings": 25}, padding="left"),
     Variant("layoutlm-tokens", "LayoutLMForTokenClassification", {**_BERT, "num_labels": 4, "hidden_act": "silu", "max_2d_position_embeddings": 19}),
+    Variant("roformer-values", "RoFormerModel", {**_ELECTRA, "rotary_value": True}, types=True),
+    Variant("roformer-untied", "RoFormerForMaskedLM", {**_BERT, "tie_word_embeddings": False, "hidden_act": "relu"}, padding="left"),
+    Variant("roformer-causal", "RoFormerForCausalLM", {**_ELECTRA, "is_decoder": True}, padding="", generate=True),
+    Variant("roformer-classes", "RoFormerForSequenceClassification", {**_BERT, "num_labels": 4, "hidden_act": "silu"}),
+    Variant("deberta-both", "DebertaModel", {**_DEBERTA, "pos_att_type": ["c2p", "p2c"], "type_vocab_size": 3, "max_relative_positions": 5}, types=True),
+    Variant("deberta-biased", "DebertaForMaskedLM", {**_DEBERTA, "pos_att_type": ["p2c"], "position_biased_input": True, "hidden_act": "relu"}, padding="left"),
+    Variant("deberta-later-head", "DebertaForMaskedLM", {**_DEBERTA, "pos_att_type": ["c2p"], "legacy": False, "num_hidden_layers": 1}),
+    Variant("deberta-classes", "DebertaForSequenceClassification", {**_DEBERTA, "pos_att_type": ["c2p", "p2c"], "num_labels": 4, "pooler_hidden_act": "tanh"}),
 ]
 # fmt: on

@@ -39,8 +39,9 @@ def settle(model: torch.nn.Module) -> None:
     """Make what an untied model keeps unused, a bias or a table, equal to what it uses."""
     tensors = model.state_dict()
     for name, tensor in tensors.items():
-        if name.endswith("encoder.embed_tokens.weight"):
-            tensors[name.replace("encoder.embed_tokens", "shared")].copy_(tensor)
+        shared = name.replace("encoder.embed_tokens", "shared")
+        if name.endswith("encoder.embed_tokens.weight") and shared in tensors:
+            tensors[shared].copy_(tensor)
         if name.endswith("decoder.bias"):
             tensors[name.replace("decoder.bias", "bias")].copy_(tensor)
 
@@ -85,7 +86,7 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     return batch
 
 
-def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa: C901, PLR0911
+def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa: C901, PLR0912
     """Return labels for the task, -100 at padding."""
     name, config = variant.model, model.config
     mask = batch.get("attention_mask", torch.ones_like(batch["input_ids"]))
