@@ -7,7 +7,7 @@ Every file defines the same words:
     spec(c)    the anatomy, from a config
     PREFIX     what heads write before the body's tensor names
     NAMES      our names → the disk's (or `names(c)`, where the config decides)
-    COPIES     tensors that files hold a second time, unread (where they do)
+    COPIES     tensors that files hold a second time, unread (where they do); or `copies(c)`
     ALIASES    older spellings, read only
     IGNORED    buffers that mean nothing
     UNUSED     config keys without effect on what a forward pass computes

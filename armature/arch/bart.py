@@ -15,36 +15,31 @@ from armature.model.spec import (
     LayerNorm,
     Learned,
     Post,
+    Pre,
     Stack,
     Tokens,
     Untied,
 )
 from armature.outputs.tasks import Base, CausalLM, Seq2SeqLM, SequenceClassifier, Spans
 
+# fmt: off
 DEFAULTS = {
-    "vocab_size": 50265,
-    "max_position_embeddings": 1024,
-    "encoder_layers": 12,
-    "encoder_ffn_dim": 4096,
-    "encoder_attention_heads": 16,
-    "decoder_layers": 12,
-    "decoder_ffn_dim": 4096,
-    "decoder_attention_heads": 16,
+    "vocab_size": 50265, "max_position_embeddings": 1024, "d_model": 1024,
+    "encoder_layers": 12, "encoder_ffn_dim": 4096, "encoder_attention_heads": 16,
+    "decoder_layers": 12, "decoder_ffn_dim": 4096, "decoder_attention_heads": 16,
     "activation_function": "gelu",
-    "d_model": 1024,
     "dropout": 0.1,
     "attention_dropout": 0.0,
     "classifier_dropout": 0.0,
     "init_std": 0.02,
     "scale_embedding": False,
-    "pad_token_id": 1,
-    "bos_token_id": 0,
-    "eos_token_id": 2,
+    "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
     "is_encoder_decoder": True,
     "decoder_start_token_id": 2,
     "forced_eos_token_id": 2,
     "num_labels": 3,
 }
+# fmt: on
 SYNONYMS = {
     "hidden_size": "d_model",
     "num_attention_heads": "encoder_attention_heads",
@@ -55,30 +50,36 @@ SYNONYMS = {
 
 def spec(c: Config) -> EncoderDecoder:
     """Return the anatomy."""
+    place = Learned(c.max_position_embeddings + 2, offset=2)
+    return body(c, embed(c, place, norm=LayerNorm()), Post)
+
+
+def embed(c: Config, place: Learned, norm: LayerNorm | None = None) -> Tokens:
+    """Return the embeddings of either half."""
+    scale = math.sqrt(c.d_model) if c.scale_embedding else 1.0
+    return Tokens(c.vocab_size, c.d_model, position=place, norm=norm, scale=scale)
+
+
+def body(c: Config, tokens: Tokens, order: type[Pre]) -> EncoderDecoder:
+    """Return two stacks alike; a norm before each organ wants another one at the end."""
     kind = EncoderDecoder if c.tie_word_embeddings else Untied
-    return kind(
-        _stack(c, c.encoder_layers, c.encoder_attention_heads, c.encoder_ffn_dim),
-        _stack(c, c.decoder_layers, c.decoder_attention_heads, c.decoder_ffn_dim, causal=True),
-    )
+    return kind(_stack(c, tokens, order, "encoder"), _stack(c, tokens, order, "decoder"))
 
 
-def _stack(c: Config, depth: int, heads: int, inner: int, *, causal: bool = False) -> Stack:
-    norm, width = LayerNorm(1e-5), c.d_model // heads
+def _stack(c: Config, tokens: Tokens, order: type[Pre], half: str) -> Stack:
+    heads, inner = getattr(c, f"{half}_attention_heads"), getattr(c, f"{half}_ffn_dim")
+    cross = Attention(heads, c.d_model // heads)
+    decodes = half == "decoder"
     return Stack(
-        embed=Tokens(
-            c.vocab_size,
-            c.d_model,
-            position=Learned(c.max_position_embeddings + 2, offset=2),
-            norm=norm,
-            scale=math.sqrt(c.d_model) if c.scale_embedding else 1.0,
-        ),
+        embed=tokens,
         block=Block(
-            Post(norm),
-            Attention(heads, width, causal=causal),
+            order(LayerNorm()),
+            Attention(heads, c.d_model // heads, causal=decodes),
             Dense(inner, c.activation_function),
-            cross=Attention(heads, width) if causal else None,
+            cross=cross if decodes else None,
         ),
-        depth=depth,
+        depth=getattr(c, f"{half}_layers"),
+        norm=LayerNorm() if order is Pre else None,
         dropout=Dropout(c.dropout, c.attention_dropout),
     )
 
@@ -88,6 +89,7 @@ def half(stack: str) -> dict[str, str | View]:
     return {
         f"{stack}.embed.position": f"{stack}.embed_positions",
         f"{stack}.embed.norm": f"{stack}.layernorm_embedding",
+        f"{stack}.norm": f"{stack}.layer_norm",
         f"{stack}.blocks.{{i}}.attn.qkv": Rows(
             q=f"{stack}.layers.{{i}}.self_attn.q_proj",
             k=f"{stack}.layers.{{i}}.self_attn.k_proj",

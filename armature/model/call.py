@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from armature.batch import Layout
@@ -110,3 +111,19 @@ def shift_right(ids: Tensor, start: int | None, pad: int | None) -> Tensor:
     shifted[:, 1:] = ids[:, :-1]
     shifted[:, 0] = start
     return shifted.masked_fill(shifted == -100, pad if pad is not None else start)
+
+
+def wrap_right(ids: Tensor, pad: int | None) -> Tensor:
+    """Return decoder inputs (B, T) that begin with the last real token of `ids`, its language.
+
+    Raises:
+        ArgumentError: the config names no padding token, which such texts end before.
+    """
+    if pad is None:
+        raise ArgumentError(
+            "config.pad_token_id is not set, so decoder inputs cannot be made of labels: "
+            "give decoder_input_ids, or set it"
+        )
+    real = ids.masked_fill(ids == -100, pad)
+    last = (real != pad).sum(1, keepdim=True) - 1
+    return torch.cat((real.gather(1, last), real[:, :-1]), 1)

@@ -24,8 +24,19 @@ class StackSteps:
         prompt: Inputs,
         capacity: int,
         memory: tuple[Tensor, Layout] | None = None,
+        place: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        self._stack, self._score = stack, score
+        """Keep what decoding needs.
+
+        Args:
+            stack: what reads tokens.
+            score: (N, D) states → (N, V) scores of words.
+            prompt: packed; its positions stay the stack's own business where `place` is given.
+            capacity: tokens of a row, prompt included, to make room for.
+            memory: what the stack attends to besides.
+            place: columns and ids (B,) of new tokens → their positions.
+        """
+        self._stack, self._score, self._place = stack, score, place
         self._prompt, self._memory = prompt, memory
         self.cache = Cache(capacity)
         # New tokens go on in the segment of the prompt's last one, and after its position.
@@ -35,21 +46,25 @@ class StackSteps:
     def start(self) -> Tensor:
         """Return the (B, V) scores of the token after each prompt."""
         layout = self._prompt.layout
-        if self._prompt.positions is None:
+        places = self._prompt.positions
+        if self._place is not None:
+            places = layout.columns
+        elif places is None:
             # A row's positions count its own tokens, so padding beside it changes nothing.
-            self._prompt.positions = layout.counts
+            places = self._prompt.positions = layout.counts
         states = self._run(self._prompt)
         ends = torch.tensor(layout.starts, device=states.device)
         ends = ends + torch.tensor(layout.lengths, device=states.device) - 1
         self._types = None if self._prompt.types is None else self._prompt.types[ends]
-        self._positions = self._prompt.positions[ends] + 1
+        self._positions = places[ends] + 1
         return self._score(states[ends])
 
     def step(self, tokens: Tensor) -> Tensor:
         """(B,) tokens chosen → (B, V) scores of those that follow."""
         past = self.cache.lengths
         layout = Layout((1,) * len(past), 1, tokens.device, past=past)
-        inputs = Inputs(layout, tokens=tokens, types=self._types, positions=self._positions)
+        places = self._positions if self._place is None else self._place(self._positions, tokens)
+        inputs = Inputs(layout, tokens=tokens, types=self._types, positions=places)
         self._positions = self._positions + 1
         return self._score(self._run(inputs))
 

@@ -1,0 +1,35 @@
+"""mT5 (Xue et al., 2020): T5 as its version 1.1 has it, gated, its words' scores never scaled."""
+
+from __future__ import annotations
+
+from armature.arch import t5
+from armature.outputs.tasks import Seq2SeqLM
+
+DEFAULTS = t5.DEFAULTS | {
+    "vocab_size": 250112,
+    "d_ff": 1024,
+    "num_layers": 8,
+    "num_heads": 6,
+    "feed_forward_proj": "gated-gelu",
+}
+SYNONYMS = t5.SYNONYMS
+spec = t5.spec
+
+PREFIX = t5.PREFIX
+NAMES = t5.NAMES
+ALIASES = t5.ALIASES
+IGNORED = t5.IGNORED
+UNUSED = (*t5.UNUSED, "scale_decoder_outputs")
+
+# fmt: off
+HEADS = {
+    "MT5Model":                     t5.HEADS["T5Model"],
+    "MT5EncoderModel":              t5.HEADS["T5EncoderModel"],
+    # HF: tied whatever the config says, unless the file has two tables that differ.
+    "MT5ForConditionalGeneration":  Seq2SeqLM(out="lm_head", bias=False, tied=lambda _: True),
+    "MT5ForSequenceClassification": t5.HEADS["T5ForSequenceClassification"],
+    "MT5ForTokenClassification":    t5.HEADS["T5ForTokenClassification"],
+    "MT5ForQuestionAnswering":      t5.HEADS["T5ForQuestionAnswering"],
+}
+# fmt: on
+INPUTS = "mt5"
