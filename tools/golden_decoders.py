@@ -21,6 +21,7 @@ _PLAIN = {
 _WIDE = {**_PLAIN, "head_dim": 10}
 _TURNED = {key: value for key, value in _PLAIN.items() if key != "rms_norm_eps"}
 _TURNED |= {"hidden_size": 48, "pad_token_id": 3}
+_ROUTED = {**_PLAIN, "moe_intermediate_size": 16, "num_experts": 5, "num_experts_per_tok": 3}
 _LATE = {"use_sliding_window": True, "sliding_window": 4}
 _NEAR = {"query_pre_attn_scalar": 20, "sliding_window": 4}
 _TURNS = {
@@ -62,5 +63,10 @@ VARIANTS = [
     Variant("stablelm-serial", "StableLmForTokenClassification", {**_TURNED, "num_hidden_layers": 1, "qk_layernorm": True, "partial_rotary_factor": 0.5, "hidden_dropout": 0.2, "num_labels": 4}),
     Variant("starcoder2-window", "Starcoder2ForCausalLM", {**_TURNED, "norm_epsilon": 1e-4, "sliding_window": 4, "use_bias": False, "tie_word_embeddings": False}, padding="left", generate=True),
     Variant("starcoder2-classes", "Starcoder2ForSequenceClassification", {**_TURNED, "num_hidden_layers": 1, "hidden_act": "silu", "pad_token_id": 3, "num_labels": 4}),
+    Variant("qwen2_moe-sparse", "Qwen2MoeForCausalLM", {**_ROUTED, "shared_expert_intermediate_size": 28, "mlp_only_layers": [1], "norm_topk_prob": True, "qkv_bias": False, **_LATE, "max_window_layers": 2}, padding="left", generate=True),
+    Variant("qwen2_moe-router", "Qwen2MoeForCausalLM", {**_ROUTED, "num_hidden_layers": 2, "shared_expert_intermediate_size": 20, "hidden_act": "relu", "tie_word_embeddings": True}, extra={"output_router_logits": True}),
+    Variant("qwen3_moe-sparse", "Qwen3MoeForCausalLM", {**_ROUTED, "num_hidden_layers": 2, "head_dim": 10, "decoder_sparse_step": 2, "attention_bias": True, **_LATE}, padding="left", generate=True),
+    Variant("qwen3_moe-router", "Qwen3MoeForCausalLM", {**_ROUTED, "num_hidden_layers": 1, "head_dim": 8, "norm_topk_prob": True, "router_aux_loss_coef": 0.5}, extra={"output_router_logits": True}),
+    Variant("qwen3_moe-spans", "Qwen3MoeForQuestionAnswering", {**_ROUTED, "num_hidden_layers": 1, "head_dim": 10}),
 ]
 # fmt: on
