@@ -14,6 +14,7 @@ from tokenizers import AddedToken
 from armature.errors import ArgumentError, CheckpointError
 from armature.inputs.text import layouts, recipes, spellings
 from armature.inputs.text.family import ROLES, Family
+from armature.inputs.text.plain import PlainBackend
 from armature.inputs.text.reading import AGAIN, explained, read_file
 from armature.inputs.text.stored import as_token, content_of
 from armature.inputs.text.template import write_template
@@ -75,6 +76,8 @@ def open_backend(
     def build(part: Vocabulary) -> tokenizers.Tokenizer:
         recipe = getattr(recipes, family.recipe, None) or getattr(spellings, family.recipe)
         backend = recipe(part, texts)
+        if isinstance(backend, PlainBackend):
+            backend.rebuild = recipe, part, texts
         _add_tokens(backend, added, named, extra or [])
         _add_unsplit_words(backend, options.get("never_split"))
         _check_ids(backend, added, place)

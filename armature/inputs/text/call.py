@@ -140,13 +140,16 @@ def side_of(value: Any) -> str:
     return value
 
 
-def read_inputs(text: Any, pair: Any, *, words: bool) -> tuple[list[Any], bool]:
+def read_inputs(
+    text: Any, pair: Any, *, words: bool, plain: bool = False
+) -> tuple[list[Any], bool]:
     """Bring one text, a pair, or a batch of either into a list of inputs.
 
     Args:
         text: A text, its words, or a list of such; a list may also hold (text, pair).
         pair: As `text`, or None.
         words: Whether texts are lists of words.
+        plain: Whether an empty second text is a text.
 
     Returns:
         The list, and whether it was a batch.
@@ -158,8 +161,8 @@ def read_inputs(text: Any, pair: Any, *, words: bool) -> tuple[list[Any], bool]:
     if words:
         batched = batched and bool(text) and isinstance(text[0], list | tuple)
     if not batched:
-        # HF: an empty second text counts as none.
-        inputs = [(text, pair)] if pair else [text]
+        # HF: an empty second text counts as none, but not for classes without a tokenizer.json.
+        inputs = [(text, pair)] if pair or (plain and pair is not None) else [text]
     elif pair is None:
         inputs = list(text)
     elif isinstance(pair, str) or len(pair) != len(text):

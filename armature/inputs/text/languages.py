@@ -44,4 +44,4 @@ HUNDRED = tuple(_HUNDRED.split())
 TWO_HUNDRED = tuple(_TWO_HUNDRED.split())
 
 # The name of a list → the list, where tokenizer_config.json names one.
-CODES = {"m2m100": HUNDRED, "wmt21": tuple("en ha is ja cs ru zh de".split())}
+CODES = {"m2m100": HUNDRED, "wmt21": ("en", "ha", "is", "ja", "cs", "ru", "zh", "de")}

@@ -22,9 +22,16 @@ def stored(scores: Scores, options: Options) -> Scores:
 
 def fairseq(scores: Scores, options: Options) -> Scores:
     """Put four special tokens in place of the file's first three, and the mask at the end."""
-    first = [options[f"{role}_token"] for role in ("bos", "pad", "eos", "unk")]
+    roles = ("bos" if "bos_token" in options else "cls", "pad", "eos", "unk")
+    first = [options[f"{role}_token"] for role in roles]
     last = [*options.get("language_codes", ()), options["mask_token"]]
     return [*_zero(first), *scores[3:], *_zero(last)]
+
+
+def framed_first(scores: Scores, options: Options) -> Scores:
+    """Put four special tokens in front of the file's other pieces."""
+    first = [options[f"{role}_token"] for role in ("bos", "pad", "eos", "unk")]
+    return [*_zero(first), *(pair for pair in scores if pair[0] not in first)]
 
 
 def unused_first(scores: Scores, options: Options) -> Scores:

@@ -15,6 +15,8 @@ LETTERS = Family(
     recipe="joined_letters",
     vocab_files=("vocab.json",),
     tokens={"unk_token": "<unk>"},
+    single="$A",
+    pair="$A $B",
     plain=True,
 )
 MORE = [
@@ -23,6 +25,7 @@ MORE = [
         LETTERS,
         name="BlenderbotSmallTokenizer",
         recipe="joined_letters_lower",
+        pair="$A $B:1",
         tokens={
             "bos_token": "__start__",
             "eos_token": "__end__",
@@ -130,6 +133,7 @@ MORE = [
             "legacy_behaviour": False,
             "sp_model_kwargs": None,
         },
+        layout="framed_first",
         extras="languages_and_marked",
         eats_space=("mask_token",),
     ),

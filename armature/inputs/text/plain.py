@@ -62,6 +62,8 @@ class PlainBackend:
     encode_special_tokens: bool = False
     """Whether added tokens in a text are plain text."""
     model: None = None
+    rebuild: tuple[Any, ...] = ()
+    """The function and the arguments that build it anew in another process."""
 
     def __post_init__(self) -> None:
         self._pieces = {index: piece for piece, index in (self.hidden | self.ids).items()}
@@ -76,6 +78,10 @@ class PlainBackend:
         twin._added, twin._added_ids = dict(self._added), dict(self._added_ids)
         twin.decoder = SimpleNamespace(decode=twin._join)
         return twin
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = [*self._added.items()], self.post_processor, self.encode_special_tokens
+        return _again, (*self.rebuild, self.rebuild, state)
 
     def add_tokens(self, tokens: Iterable[str | AddedToken]) -> int:
         """Keep tokens whole; those that the vocabulary lacks get the next ids."""
@@ -129,7 +135,10 @@ class PlainBackend:
         return read_template(self, pair=pair)  # type: ignore[arg-type]
 
     def encode_batch(
-        self, inputs: Iterable[Any], is_pretokenized: bool, add_special_tokens: bool  # noqa: FBT001
+        self,
+        inputs: Iterable[Any],
+        is_pretokenized: bool,
+        add_special_tokens: bool,  # noqa: FBT001
     ) -> list[_Row]:
         """Return the tokens of texts and pairs, of which each may be a list of words."""
         found = []
@@ -206,6 +215,14 @@ class PlainBackend:
     def _join(self, tokens: Sequence[str]) -> str:
         special = {token.content for token in self._added.values() if token.special}
         return self.spelling.join(tokens, special)
+
+
+def _again(build: Any, vocabulary: Any, options: Any, rebuild: Any, state: Any) -> PlainBackend:
+    backend: PlainBackend = build(vocabulary, options)
+    backend.rebuild = rebuild
+    added, backend.post_processor, backend.encode_special_tokens = state
+    backend.add_tokens(token for _, token in added)
+    return backend
 
 
 def twin_of(backend: Any) -> Any:

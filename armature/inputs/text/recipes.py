@@ -271,9 +271,12 @@ def pieces_as_stored(vocabulary: Vocabulary, options: Options) -> Tokenizer:
 
 def merged_pieces(vocabulary: Vocabulary, options: Options) -> Tokenizer:
     """Build merged letters of words that begin with `▁`."""
-    backend = Tokenizer(_letter_model(vocabulary, options["unk_token"], byte_fallback=False))
-    charsmap, spaces = _charsmap(vocabulary), normalizers.Replace(Regex(" {2,}"), " ")
-    backend.normalizer = normalizers.Sequence([charsmap, spaces] if charsmap else [spaces])
+    ids = {piece: index for index, (piece, _) in enumerate(vocabulary.scores)}
+    placed = replace(vocabulary, ids=ids, merges=merges_of(vocabulary.ids))
+    backend = Tokenizer(_letter_model(placed, options["unk_token"], byte_fallback=False))
+    if charsmap := _charsmap(vocabulary):
+        spaces = normalizers.Replace(Regex(" {2,}"), " ")
+        backend.normalizer = normalizers.Sequence([charsmap, spaces])
     backend.pre_tokenizer = _metaspace("always")
     backend.decoder = decoders.Metaspace(SPACE, prepend_scheme="always")
     return backend

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from tokenizers import Tokenizer, models
+from tokenizers import models
 
 from armature.inputs.text import recipes
 from armature.inputs.text.plain import PlainBackend, Spelling, lookup

@@ -135,7 +135,8 @@ class TextMethods(IdMethods):
 
     def _encode(self, text: Any, pair: Any, call: Call) -> BatchEncoding:
         truncation, fit = call.fit(self)
-        inputs, batched = read_inputs(text, pair, words=call.is_split_into_words)
+        words, plain = call.is_split_into_words, self.family.plain
+        inputs, batched = read_inputs(text, pair, words=words, plain=plain)
         backend = self._backend_for(call)
 
         def rows(*, detailed: bool) -> list[list[Encoding]]:

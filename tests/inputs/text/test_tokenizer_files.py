@@ -186,7 +186,7 @@ def test_words_that_are_never_split(folders):
 
 
 def test_a_tokenizer_can_be_sent_to_another_process(folders):
-    for family in ("bert", "mbart", "llama_json"):
+    for family in ("bert", "mbart", "llama_json", "xlm", "m2m_100"):
         tokenizer = Tokenizer.from_pretrained(folders(family))
         twin = pickle.loads(pickle.dumps(tokenizer))
         assert type(twin) is type(tokenizer)
