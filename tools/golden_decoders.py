@@ -22,6 +22,12 @@ _WIDE = {**_PLAIN, "head_dim": 10}
 _TURNED = {key: value for key, value in _PLAIN.items() if key != "rms_norm_eps"}
 _TURNED |= {"hidden_size": 48, "pad_token_id": 3}
 _ROUTED = {**_PLAIN, "moe_intermediate_size": 16, "num_experts": 5, "num_experts_per_tok": 3}
+_FACTORS = {
+    "embedding_multiplier": 2.5,
+    "attention_multiplier": 0.2,
+    "residual_multiplier": 0.3,
+    "logits_scaling": 3,
+}
 _LATE = {"use_sliding_window": True, "sliding_window": 4}
 _NEAR = {"query_pre_attn_scalar": 20, "sliding_window": 4}
 _TURNS = {
@@ -68,5 +74,9 @@ VARIANTS = [
     Variant("qwen3_moe-sparse", "Qwen3MoeForCausalLM", {**_ROUTED, "num_hidden_layers": 2, "head_dim": 10, "decoder_sparse_step": 2, "attention_bias": True, **_LATE}, padding="left", generate=True),
     Variant("qwen3_moe-router", "Qwen3MoeForCausalLM", {**_ROUTED, "num_hidden_layers": 1, "head_dim": 8, "norm_topk_prob": True, "router_aux_loss_coef": 0.5}, extra={"output_router_logits": True}),
     Variant("qwen3_moe-spans", "Qwen3MoeForQuestionAnswering", {**_ROUTED, "num_hidden_layers": 1, "head_dim": 10}),
+    Variant("granite-factors", "GraniteForCausalLM", {**_PLAIN, **_FACTORS, "attention_bias": True, "mlp_bias": True}, padding="left", generate=True),
+    Variant("granite-tied", "GraniteForCausalLM", {**_WIDE, **_FACTORS, "num_hidden_layers": 1, "num_key_value_heads": 6, "hidden_act": "relu", "tie_word_embeddings": True}),
+    Variant("cohere-norms", "CohereForCausalLM", {**_TURNED, "use_qk_norm": True, "attention_bias": True, "tie_word_embeddings": False, "logit_scale": 1.3}, padding="left", generate=True),
+    Variant("cohere-plain", "CohereForCausalLM", {**_TURNED, "num_hidden_layers": 1, "num_key_value_heads": None, "hidden_act": "gelu", "layer_norm_eps": 1e-3, **_rope("linear", factor=3.0)}),
 ]
 # fmt: on

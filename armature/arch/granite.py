@@ -1,0 +1,109 @@
+"""Granite (IBM, 2024): Llama with four factors: on embeddings, scores, organs and words."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from armature.arch import head_width, llama, rotary
+from armature.config import Config
+from armature.model.spec import (
+    Attention,
+    Block,
+    Dropout,
+    Gated,
+    Own,
+    Pre,
+    RMSNorm,
+    ScaledTokens,
+    Stack,
+)
+from armature.outputs.tasks import Base, CausalLM
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from armature.layers.context import Context
+
+DEFAULTS = {
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": None,
+    "hidden_act": "silu",
+    "max_position_embeddings": 2048,
+    "initializer_range": 0.02,
+    "rms_norm_eps": 1e-6,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "tie_word_embeddings": False,
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "mlp_bias": False,
+    "embedding_multiplier": 1.0,
+    "logits_scaling": 1.0,
+    "residual_multiplier": 1.0,
+    "attention_multiplier": 1.0,
+}
+SYNONYMS: dict[str, str] = {}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy."""
+    norm, factor = RMSNorm(c.rms_norm_eps), float(c.residual_multiplier)
+    attention = Attention(
+        c.num_attention_heads,
+        head_width(c),
+        kv_heads=c.num_key_value_heads or c.num_attention_heads,
+        bias=(c.attention_bias, c.attention_bias),
+        scale=c.attention_multiplier,
+        causal=True,
+        rotary=rotary(c),
+    )
+    plain = Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, c.mlp_bias))
+    shared: dict = {}  # rotations of all blocks
+    return Stack(
+        embed=ScaledTokens(c.vocab_size, c.hidden_size, scale=c.embedding_multiplier),
+        block=lambda _index: Own(lambda: _damped()(plain, c.hidden_size, shared, factor)),
+        depth=c.num_hidden_layers,
+        norm=norm,
+        dropout=Dropout(0.0, c.attention_dropout),
+    )
+
+
+@cache
+def _damped() -> type:
+    from armature.model import block, build
+
+    class DampedBlock(block.PreBlock):
+        """A block that adds a share of what its organs say."""
+
+        def __init__(self, plain: Block, width: int, shared: dict, factor: float) -> None:
+            inner = build.build_block(plain, width, shared)
+            norms = {"attn_norm": inner.attn_norm, "mlp_norm": inner.mlp_norm}
+            super().__init__(inner.attn, inner.mlp, norms, None)
+            self.factor = factor
+
+        def forward(self, x: Tensor, context: Context) -> Tensor:
+            x = x + self.dropout(self.attn(self.attn_norm(x), context)) * self.factor
+            return x + self.dropout(self.mlp(self.mlp_norm(x), context)) * self.factor
+
+    return DampedBlock
+
+
+PREFIX = "model"
+# fmt: off
+NAMES = llama.NAMES
+ALIASES: dict[str, str] = {}
+IGNORED = llama.IGNORED
+UNUSED: tuple[str, ...] = ()
+
+HEADS = {
+    "GraniteModel":       Base(),
+    "GraniteForCausalLM": CausalLM(out="lm_head", bias=False,
+                                   scale=lambda c: 1 / c.logits_scaling),
+}
+# fmt: on
+INPUTS = "gpt2"
