@@ -68,7 +68,9 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     found = _architecture_of(class_name)
     if found is None:
         return None
-    from armature.pretrained import BackboneModel, PreTrainedModel
+    from armature.backbone import BackboneModel
+    from armature.joined import JoinedModel
+    from armature.pretrained import PreTrainedModel
 
     model_type, module = found
     spec = module.HEADS[class_name]
@@ -79,9 +81,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         "__doc__": f"{(module.__doc__ or '').splitlines()[0]} {(spec.__doc__ or '').strip()}",
         "__module__": "armature",
     }
-    if isinstance(spec, tasks.Backbone):
-        return type(class_name, (BackboneModel,), body)
-    return type(class_name, (PreTrainedModel,), body)
+    kinds = {tasks.Backbone: BackboneModel, tasks.Joined: JoinedModel}
+    return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 
 
 @cache

@@ -10,13 +10,41 @@ unpacked on the way out; where nothing is padded both are views.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from armature.errors import ArgumentError
+
+
+def extremes(numbers: Tensor) -> tuple[int, int] | None:
+    """Return the least and the greatest number; None where there is none, or nobody can look.
+
+    While a graph is compiled, values are not known, and looking at them would end the graph.
+    """
+    if torch.compiler.is_compiling() or not numbers.numel():
+        return None
+    return int(numbers.min()), int(numbers.max())
+
+
+Made = TypeVar("Made")
+
+
+def _kept(make: Callable[[Any], Made]) -> Made:
+    """Return a property that is computed once; each time anew in a graph that is compiled."""
+    name = f"_{make.__name__}"
+
+    def read(self: Any) -> Made:
+        if torch.compiler.is_compiling():
+            return make(self)
+        if name not in self.__dict__:
+            self.__dict__[name] = make(self)
+        return self.__dict__[name]
+
+    return cast("Made", property(read, doc=make.__doc__))
 
 
 @dataclass(frozen=True)
@@ -88,18 +116,18 @@ class Layout:
         """N, how many tokens there are."""
         return sum(self.lengths)
 
-    @cached_property
+    @_kept
     def totals(self) -> tuple[int, ...]:
         """Tokens of each sequence with those that are cached."""
         past = self.past or (0,) * self.rows
         return tuple(n + p for n, p in zip(self.lengths, past, strict=True))
 
-    @cached_property
+    @_kept
     def longest(self) -> int:
         """The greatest of `totals`."""
         return max(self.totals, default=0)
 
-    @cached_property
+    @_kept
     def counts(self) -> Tensor:
         """(N,) how many real tokens of its sequence come before each token."""
         if not self.past and len(set(self.lengths)) == 1:
@@ -108,7 +136,7 @@ class Layout:
         spans = [torch.arange(p, p + n) for n, p in zip(self.lengths, past, strict=True)]
         return torch.cat(spans).to(self.device) if spans else torch.empty(0, dtype=torch.long)
 
-    @cached_property
+    @_kept
     def columns(self) -> Tensor:
         """(N,) the column of each token in its padded row, counted after what is cached."""
         if self.index is None:
@@ -118,13 +146,13 @@ class Layout:
             return columns
         return columns + torch.tensor(self.past, device=self.device)[self.index // self.width]
 
-    @cached_property
+    @_kept
     def row_of(self) -> Tensor:
         """(N,) the sequence of each token."""
         lengths = torch.tensor(self.lengths, device=self.device)
         return torch.arange(self.rows, device=self.device).repeat_interleave(lengths)
 
-    @cached_property
+    @_kept
     def starts(self) -> tuple[int, ...]:
         """The first packed token of each sequence."""
         starts, at = [], 0
@@ -133,7 +161,7 @@ class Layout:
             at += length
         return tuple(starts)
 
-    @cached_property
+    @_kept
     def runs(self) -> tuple[Run, ...]:
         """The packed batch as rectangles: neighbouring sequences of one length together."""
         runs: list[Run] = []

@@ -17,7 +17,7 @@ from armature.model import call
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
-from armature.outputs import losses, results, tasks
+from armature.outputs import answers, losses, results, tasks
 from armature.outputs.heads import Given
 from armature.outputs.images import see
 from armature.outputs.results import ModelOutput
@@ -64,6 +64,7 @@ _NOT_TENSORS = (
     "past_key_values",
     "encoder_outputs",
     "interpolate_pos_encoding",
+    "mems",
 )
 
 
@@ -74,6 +75,8 @@ def label_names(spec: tasks.Head) -> tuple[str, ...]:
             return ()
         case tasks.Spans():
             return ("start_positions", "end_positions")
+        case tasks.BeamSpans():
+            return ("start_positions", "end_positions", "cls_index", "is_impossible", "p_mask")
         case tasks.PreTraining():
             return ("labels", spec.label)
     return ("labels",)
@@ -86,7 +89,8 @@ def accepted(model: PreTrainedModel) -> list[str]:
         return [*_IMAGES, *label_names(model.head_spec), *masked]
     names = [*_ALWAYS, *label_names(model.head_spec)]
     if isinstance(model.body, EncoderDecoder):
-        names += _BOTH if model.body.decoder is not None and model.body.encoder is not None else []
+        joined = model.body.decoder is not None and model.body.encoder is not None
+        names += [*_BOTH, *model.body.reads] if joined else []
         names += _DECODER if model.body.encoder is None else []
     else:
         names += [*_STACK, *_further(model.stack)]
@@ -188,18 +192,16 @@ def _single(
     choices = 1
     if isinstance(model.head_spec, tasks.MultipleChoice) and first is not None:
         choices = _choices(first)
-    inputs = call.pack(
-        ids,
-        _flat_embeds(given.get("inputs_embeds")),
-        _flat(given.get("attention_mask")),
-        given,
-        cache,
-    )
+    mask = _flat(given.get("attention_mask"))
+    if mask is None and hasattr(stack.embed, "real"):
+        mask = stack.embed.real(_flat(ids), given)
+    inputs = call.pack(ids, _flat_embeds(given.get("inputs_embeds")), mask, given, cache)
     inputs.further = {name: given[name] for name in _further(stack) if name in given}
     record = asked.record(stack)
     x = stack(inputs, record, cache=cache)
     return _finish(model, x, inputs, labels, choices, ids) | {
         "past_key_values": cache,
+        "mems": tuple(record.kept_mems) or None,
         **asked.seen(stack, record, inputs.layout),
         **_routed(model, record, inputs.layout),
     }
@@ -235,6 +237,7 @@ def _both(
         embeds, mask = given.get("decoder_inputs_embeds"), given.get("decoder_attention_mask")
         if ids is None and embeds is None:
             ids = _decoder_inputs(model, given)
+            mask = body.shows(ids, model.config.pad_token_id) if mask is None else mask
     places = {"position_ids": given.get("decoder_position_ids")}
     inputs = call.pack(ids, embeds, mask, places, cache)
     record = asked.record(body.decoder)
@@ -260,13 +263,14 @@ def _memory(
         outer = given["encoder_outputs"][0]
     if outer is not None:
         layout = Layout.of(mask, (outer.shape[0], outer.shape[1]), outer.device)
-        return layout.pack(outer), layout, {"encoder_last_hidden_state": outer}
+        memory = model.body.bridge(layout.pack(outer))
+        return memory, layout, {"encoder_last_hidden_state": outer}
     if encoder is None or (cache is not None and cache.cross):
         return None, None, {}
     x, inputs, record = encode(model, given, asked)
     seen = asked.seen(encoder, record, inputs.layout)
     return (
-        x,
+        model.body.bridge(x),
         inputs.layout,
         {
             "encoder_last_hidden_state": inputs.layout.unpack(x),
@@ -281,7 +285,10 @@ def encode(
 ) -> tuple[Tensor, Inputs, Record]:
     """Run the encoder of an encoder-decoder: its packed states (M, D), inputs and record."""
     inputs = call.pack(
-        given.get("input_ids"), given.get("inputs_embeds"), given.get("attention_mask"), {}
+        given.get("input_ids"),
+        given.get("inputs_embeds"),
+        given.get("attention_mask"),
+        {name: given.get(name) for name in model.body.reads},
     )
     encoder = model.body.encoder
     record = Record() if asked is None else asked.record(encoder)
@@ -364,7 +371,9 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
     """Return the class of result that users know for this head on this kind of body."""
     both = isinstance(model.body, EncoderDecoder)
     joined = both and model.body.encoder is not None and model.body.decoder is not None
-    kinds = _JOINED if joined else _PLAIN
+    kinds = answers.JOINED if joined else answers.PLAIN
+    if not both and "mems" in _further(model.body):
+        kinds = answers.RECALLING
     for spec, kind in kinds.items():
         if isinstance(model.head_spec, spec):
             return kind
@@ -375,24 +384,3 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
     if model.head_spec.dense:
         return results.BaseModelOutputWithPoolingAndCrossAttentions
     return results.BaseModelOutputWithPast if model.is_causal else results.BaseModelOutput
-
-
-_JOINED: dict[type[tasks.Head], type[ModelOutput]] = {
-    tasks.Seq2SeqLM: results.Seq2SeqLMOutput,
-    tasks.SequenceClassifier: results.Seq2SeqSequenceClassifierOutput,
-    tasks.Spans: results.Seq2SeqQuestionAnsweringModelOutput,
-}
-_PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
-    tasks.MaskedLM: results.MaskedLMOutput,
-    tasks.PreTraining: results.PreTrainingOutput,
-    tasks.CausalLM: results.CausalLMOutputWithPast,
-    tasks.NextSentence: results.NextSentencePredictorOutput,
-    tasks.MultipleChoice: results.MultipleChoiceModelOutput,
-    tasks.SequenceClassifier: results.SequenceClassifierOutput,
-    tasks.TokenClassifier: results.TokenClassifierOutput,
-    tasks.Detector: results.TokenClassifierOutput,
-    tasks.Spans: results.QuestionAnsweringModelOutput,
-    tasks.ImageClassifier: results.ImageClassifierOutput,
-    tasks.MaskedImage: results.MaskedImageModelingOutput,
-    tasks.Backbone: results.BackboneOutput,
-}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from armature import forward as passes
+from armature import vocabulary
 from armature.checkpoint.names import Names
 from armature.checkpoint.report import LoadReport
 from armature.config import Config
@@ -24,7 +25,7 @@ from armature.model.stack import Stack
 from armature.model.steps import StackSteps
 from armature.outputs import tasks
 from armature.outputs.heads import Tokens, build_head
-from armature.outputs.images import FeatureMaps, build_image_head
+from armature.outputs.images import build_image_head
 from armature.outputs.results import ModelOutput
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class PreTrainedModel(nn.Module):
         self.load_report = LoadReport()
         self._fresh: list[tuple[str, Tensor, int]] = []  # new weights, and how often each was set
         self._generation_config: GenerationConfig | None = None
-        self.body = build(self.arch.spec(config), self.head_spec.half)
+        self.body = self._build_body()
         self.head = self._build_head()
         if options.pop("add_pooling_layer", True) is False and self._is_base:
             self.head = None
@@ -84,10 +85,15 @@ class PreTrainedModel(nn.Module):
                 self._initialise_all(module)
         self.eval()
 
+    def _build_body(self) -> nn.Module:
+        return build(self.arch.spec(self.config), self.head_spec.half)
+
     def _build_head(self) -> nn.Module | None:
         body, spec = self.body, self.head_spec
         if isinstance(body, Pyramid) and isinstance(spec, tasks.Backbone | tasks.MaskedImage):
             return build_image_head(spec, self.config, body)
+        if isinstance(spec, tasks.OwnWords) and spec.make is not None:
+            return spec.make(spec, self.config, body)
         return build_head(spec, self.config, *self._widths())
 
     # ---------------------------------------------------------------- what it is made of
@@ -181,6 +187,50 @@ class PreTrainedModel(nn.Module):
         if not isinstance(self.head_spec, tasks.WordHead) or self.head is None:
             return None
         return self.head.out
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Put another table of tokens in the place of this model's."""
+        vocabulary.replace(self, value)
+
+    def resize_token_embeddings(
+        self,
+        new_num_tokens: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        mean_resizing: bool = True,  # noqa: FBT001, FBT002 - the known signature
+    ) -> nn.Module:
+        """Make the vocabulary longer or shorter: the table of tokens and the scores of words.
+
+        Args:
+            new_num_tokens: how many words there shall be, usually `len(tokenizer)`.
+            pad_to_multiple_of: round that up to a multiple of this.
+            mean_resizing: new words begin at the mean of the others, not at random.
+
+        Returns:
+            The table of tokens.
+        """
+        vocabulary.resize(self, new_num_tokens, pad_to_multiple_of, mean=mean_resizing)
+        return self.get_input_embeddings()
+
+    def gradient_checkpointing_enable(self, **_options: Any) -> None:
+        """Train in less memory: blocks forget what they computed and compute it again."""
+        for stack in self._forgetful():
+            stack.forgets = True
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what blocks computed until the gradients are there, which is faster."""
+        for stack in self._forgetful():
+            stack.forgets = False
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """Whether blocks forget what they computed while training."""
+        return any(stack.forgets for stack in self.modules() if isinstance(stack, Stack))
+
+    def _forgetful(self) -> list[Stack]:
+        stacks = [module for module in self.modules() if isinstance(module, Stack)]
+        if not stacks:
+            raise ArgumentError(f"{type(self).__name__} cannot compute its blocks a second time")
+        return stacks
 
     def tie_weights(self) -> None:
         """Make the words' scores read the table of tokens, where the config says so."""
@@ -295,16 +345,18 @@ class PreTrainedModel(nn.Module):
         """
         if not isinstance(self.head_spec, tasks.WordHead) or self.head is None:
             raise ArgumentError(f"{type(self).__name__} has no word head, so it cannot generate")
+        if hasattr(self.stack.embed, "steps"):
+            return self.stack.embed.steps(self.stack, self.head.scores, prompt)
         memory = None
         if self.is_encoder_decoder:
             outer = inputs.get("encoder_outputs")
             if outer is None:
                 x, packed, _ = passes.encode(self, inputs)
-                memory = (x, packed.layout)
+                memory = (self.body.bridge(x), packed.layout)
             else:
                 x = outer[0]
                 layout = call.Layout.of(inputs.get("attention_mask"), x.shape[:2], x.device)
-                memory = (layout.pack(x), layout)
+                memory = (self.body.bridge(layout.pack(x)), layout)
             inputs = {}
         packed, place = call.pack(prompt, None, prompt_mask, inputs), None
         if isinstance(self.body, EncoderDecoder):
@@ -339,26 +391,3 @@ class PreTrainedModel(nn.Module):
         dtype = read_dtype(options)
         model = cls(config, **options)
         return model if dtype in (None, "auto") else model.to(dtype)
-
-
-class BackboneModel(PreTrainedModel):
-    """A model that gives feature maps, and says of which stages and how wide they are."""
-
-    def _maps(self) -> FeatureMaps:
-        assert isinstance(self.head, FeatureMaps)
-        return self.head
-
-    @property
-    def out_features(self) -> list[str]:
-        """Names of the stages whose maps it gives."""
-        return list(self._maps().names)
-
-    @property
-    def out_indices(self) -> list[int]:
-        """Places of those stages; 0 is the embedded image."""
-        return list(self._maps().stages)
-
-    @property
-    def channels(self) -> list[int]:
-        """C of each map."""
-        return list(self._maps().channels)

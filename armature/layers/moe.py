@@ -49,15 +49,25 @@ class MoE(nn.Module):
         if self.summing_to_one:
             weights = weights / weights.sum(-1, keepdim=True)
         weights = weights.to(x.dtype)
-        out = torch.zeros_like(x)
-        for expert in chosen.unique().tolist():
-            token, place = (chosen == expert).nonzero(as_tuple=True)
-            y = self.experts(x[token], expert) * weights[token, place, None]
-            out.index_add_(0, token, y.to(out.dtype))
+        out = self._mixed(x, weights, chosen)
         if context.record.router:
             context.record.kept_router.append(logits)
         if self.shared is not None and self.shared_gate is not None:
             out = out + self.shared_gate(x).sigmoid() * self.shared(x, context)
+        return out
+
+    def _mixed(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
+        """(N, D), (N, top), (N, top) → (N, D), the sum of what the experts chosen say."""
+        out = torch.zeros_like(x)
+        if torch.compiler.is_compiling():  # who goes where is not known: all go everywhere
+            for expert in range(len(self.experts.down)):
+                share = (weights * (chosen == expert)).sum(-1, keepdim=True)
+                out = out + self.experts(x, expert) * share
+            return out
+        for expert in chosen.unique().tolist():
+            token, place = (chosen == expert).nonzero(as_tuple=True)
+            y = self.experts(x[token], expert) * weights[token, place, None]
+            out.index_add_(0, token, y.to(out.dtype))
         return out
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from armature.batch import Layout
+from armature.batch import Layout, extremes
 from armature.errors import ArgumentError, ConfigError, nearest
 
 Table = tuple[Tensor, Tensor]  # cosines and sines, each (N, width / 2)
@@ -51,9 +51,10 @@ class Learned(nn.Module):
     def forward(self, positions: Tensor) -> Tensor:
         """(N,) rows before the offset → (N, D)."""
         rows = positions + self.offset
-        if self.size and rows.numel() and int(rows.max()) >= self.size:
+        seen = extremes(rows)
+        if self.size and seen and seen[1] >= self.size:
             raise ArgumentError(
-                f"a sequence reaches position {int(positions.max())}, but the model has "
+                f"a sequence reaches position {seen[1] - self.offset}, but the model has "
                 f"positions only up to {self.size - self.offset - 1}: "
                 "shorten the text (truncation=True) or split it"
             )
@@ -78,7 +79,8 @@ class Sinusoidal(Learned):
         self._memo: dict[torch.device, Tensor] = {}
 
     def _look_up(self, rows: Tensor) -> Tensor:
-        needed = max(self.size, int(rows.max()) + 1 if rows.numel() else 0)
+        seen = extremes(rows)
+        needed = max(self.size, seen[1] + 1 if seen else 0)
         table = self._memo.get(rows.device)
         if table is None or len(table) < needed:
             table = self._table(needed)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from armature.batch import Layout
 from armature.layers.bias import Bias
@@ -32,6 +34,7 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.norm = norm
         self.bias = bias
+        self.forgets = False  # compute blocks again for their gradients, which saves memory
         self.schedule = schedule  # which block runs when: shared blocks run several times
 
     @property
@@ -58,6 +61,7 @@ class Stack(nn.Module):
             memory_layout=memory_layout,
             cache=cache,
             record=record,
+            shared=dict(inputs.further),
         )
         x = self.run(x, context)
         if cache is not None:
@@ -70,9 +74,15 @@ class Stack(nn.Module):
         for step, index in enumerate(self.schedule):
             if step in wanted:
                 kept[step] = x
-            context.layer = step
-            x = self.blocks[index](x, context)
+            if self.forgets and self.training and torch.is_grad_enabled():
+                x = checkpoint(self._step, x, step, index, context, use_reentrant=False)
+            else:
+                x = self._step(x, step, index, context)
         x = x if self.norm is None else self.norm(x)
         if self.depth in wanted:  # the last state is the normed one
             kept[self.depth] = x
         return x
+
+    def _step(self, x: Tensor, step: int, index: int, context: Context) -> Tensor:
+        context.layer = step
+        return self.blocks[index](x, context)

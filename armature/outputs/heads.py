@@ -15,6 +15,7 @@ from armature.layers.act import activation
 from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 from armature.outputs import losses, tasks
+from armature.outputs.beams import Beams
 from armature.outputs.chain import LinearChain, inside_after_begin
 
 
@@ -207,7 +208,11 @@ class Sequences(HeadModule):
         return {"loss": loss, "logits": logits}
 
     def _picked(self, x: Tensor, given: Given) -> Tensor:
+        layout = given.layout
         if self.summary is not None:
+            if self.spec.column:
+                given = Given(Layout.of(None, (layout.rows, layout.width), x.device))
+                x = layout.unpack(x).flatten(0, 1)
             return self.summary(pick(x, given, self.summary.pick, self.config))
         return pick(x, given, self.spec.pick, self.config)
 
@@ -346,12 +351,13 @@ def build_head(
 
 
 # Heads that score labels: their module, and how many scores (0: one for each label).
-_SCORED: dict[type[tasks.Head], tuple[type[HeadModule], int]] = {
+_SCORED: dict[type[tasks.Head], tuple[type[Any], int]] = {
     tasks.SequenceClassifier: (Sequences, 0),
     tasks.NextSentence: (Sequences, 2),
     tasks.MultipleChoice: (Sequences, 1),
     tasks.TokenClassifier: (Tokens, 0),
     tasks.Detector: (Detections, 1),
     tasks.Spans: (Ends, 2),
+    tasks.BeamSpans: (Beams, 0),
     tasks.ImageClassifier: (Sequences, 0),
 }

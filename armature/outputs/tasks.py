@@ -80,8 +80,20 @@ class CausalLM(WordHead):
 
 
 @dataclass(frozen=True)
+class OwnWords(CausalLM):
+    """Scores for the next word, by a module that the architecture's file brings itself."""
+
+    make: Callable[..., Any] | None = None  # spec, config and body → the module
+
+
+@dataclass(frozen=True)
 class Seq2SeqLM(WordHead):
     """Scores for the next word of a second sequence."""
+
+
+@dataclass(frozen=True)
+class Joined(Seq2SeqLM):
+    """The word head of a decoder that was trained apart from its encoder."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,7 @@ class SequenceHead(Head):
 
     pick: Pick = "first"
     summary: str = ""  # map of the token that the config's `summary_…` settings pick instead
+    column: bool = False  # they pick from the padded rectangle, where padding is zero
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -146,6 +159,26 @@ class Detector(Head):
 @dataclass(frozen=True)
 class Spans(Head):
     """Scores of the first and the last token of an answer."""
+
+
+@dataclass(frozen=True)
+class BeamSpans(Head):
+    """The likeliest first tokens of an answer, for each the likeliest last, and if there is one."""
+
+    path: str = ""  # before the names of its maps
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        path = f"{self.path}." if self.path else ""
+        ends, answer = f"{path}end_logits", f"{path}answer_class"
+        return super().rows(settings) | {
+            "head.start": f"{path}start_logits.dense",
+            "head.last": f"{ends}.dense_0",
+            "head.last_norm": f"{ends}.LayerNorm",
+            "head.last_out": f"{ends}.dense_1",
+            "head.answer": f"{answer}.dense_0",
+            "head.answer_out": f"{answer}.dense_1",
+        }
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""The vocabulary of a built model: its table of tokens made longer or shorter, or replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from armature.errors import ArgumentError
+from armature.model.encoder_decoder import EncoderDecoder
+
+if TYPE_CHECKING:
+    from armature.pretrained import PreTrainedModel
+
+
+def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, mean: bool) -> None:
+    """Give the vocabulary another size; words that stay keep their vectors and biases.
+
+    Args:
+        model: its table of tokens, its scores of words and its config change.
+        size: words; None: as many as there are.
+        multiple: round the size up to a multiple of this.
+        mean: new words begin at the mean of the others; else at random.
+
+    Raises:
+        ArgumentError: a size below 1, or the model has no table of tokens.
+    """
+    tables = _tables(model)
+    old = tables[0].num_embeddings
+    size = old if size is None else size
+    for name, value in (("new_num_tokens", size), ("pad_to_multiple_of", multiple or 1)):
+        if type(value) is not int or value < 1:
+            raise ArgumentError(f"`{name}` should be a whole number above 0, but is {value!r}")
+    size += -size % (multiple or 1)
+    if size == old:
+        return
+    changed: dict[int, nn.Parameter] = {}
+
+    def resized(weight: nn.Parameter, *, fill: str = "weight") -> nn.Parameter:
+        if id(weight) not in changed:
+            fresh = _resized(model, weight, size, mean=mean and fill == "weight", fill=fill)
+            changed[id(weight)] = nn.Parameter(fresh, requires_grad=weight.requires_grad)
+        return changed[id(weight)]
+
+    out = model.get_output_embeddings()
+    if out is not None:
+        out.weight, out.out_features = resized(out.weight), size
+        if out.bias is not None:
+            out.bias = resized(out.bias, fill="bias")
+    shift = getattr(model.head, "shift", None)
+    if shift is not None:
+        model.head.shift = _resized(model, shift.t(), size, mean=False, fill="bias").t()
+    for table in tables:
+        table.weight, table.num_embeddings = resized(table.weight), size
+    model._fresh = [
+        (name, changed[id(weight)], changed[id(weight)]._version)
+        if id(weight) in changed
+        else (name, weight, age)
+        for name, weight, age in model._fresh
+    ]
+    model.config.vocab_size = size
+
+
+def replace(model: PreTrainedModel, table: nn.Embedding) -> None:
+    """Put another table in the place of the model's, and let tied scores of words read it.
+
+    Raises:
+        ArgumentError: its vectors have another width, or the scores of words another size.
+    """
+    old = _tables(model)[0]
+    if table.weight.shape[1] != old.weight.shape[1]:
+        raise ArgumentError(
+            f"the table holds vectors of {table.weight.shape[1]} numbers, but the model's "
+            f"have {old.weight.shape[1]}"
+        )
+    out = model.get_output_embeddings()
+    tied = out is not None and out.weight is old.weight
+    if out is not None and tied and out.bias is not None and len(out.bias) != len(table.weight):
+        raise ArgumentError(
+            f"the table has {len(table.weight)} rows, but words are scored with {len(out.bias)} "
+            "biases: call resize_token_embeddings first"
+        )
+    for half in _halves(model):
+        if half.embed.token is old:
+            half.embed.token = table
+    if out is not None and tied:
+        out.weight, out.out_features = table.weight, len(table.weight)
+    model.config.vocab_size = len(table.weight)
+
+
+def _halves(model: PreTrainedModel) -> list[nn.Module]:
+    body = model.body
+    if isinstance(body, EncoderDecoder):
+        return [half for half in (body.encoder, body.decoder) if half is not None]
+    return [body]
+
+
+def _tables(model: PreTrainedModel) -> list[nn.Embedding]:
+    found = [getattr(getattr(half, "embed", None), "token", None) for half in _halves(model)]
+    tables = list({id(table): table for table in found if isinstance(table, nn.Embedding)}.values())
+    if not tables:
+        raise ArgumentError(f"{type(model).__name__} has no table of tokens that could be resized")
+    return tables
+
+
+def _resized(model: PreTrainedModel, old: Tensor, size: int, *, mean: bool, fill: str) -> Tensor:
+    """Return (size, …) numbers: the first of `old`, and fresh ones behind them."""
+    old = old.detach()
+    new = old.new_empty((size, *old.shape[1:]))
+    kept = min(len(old), size)
+    new[:kept] = old[:kept]
+    if size > kept:
+        if mean:
+            new[kept:] = old.float().mean(0).to(old.dtype)
+        else:
+            model.initialise(nn.Module(), fill, new[kept:])
+    return new
