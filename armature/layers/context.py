@@ -26,6 +26,7 @@ class Record:
     kept_attentions: dict[int, Tensor] = field(default_factory=dict)  # (B, H, T, S)
     kept_cross: dict[int, Tensor] = field(default_factory=dict)
     kept_router: list[Tensor] = field(default_factory=list)  # (N, X)
+    kept_mems: list[Tensor] = field(default_factory=list)  # (M, B, D) for a later call to recall
 
 
 @dataclass

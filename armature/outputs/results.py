@@ -278,6 +278,21 @@ class QuestionAnsweringModelOutput(ModelOutput):
 
 
 @dataclass(eq=False)
+class BeamSpansOutput(ModelOutput):
+    """Shares and places of an answer's likeliest first tokens, and of the last ones of each."""
+
+    loss: Found = None
+    start_top_log_probs: Found = None
+    start_top_index: Found = None
+    end_top_log_probs: Found = None
+    end_top_index: Found = None
+    cls_logits: Found = None
+    mems: States = None
+    hidden_states: States = None
+    attentions: States = None
+
+
+@dataclass(eq=False)
 class Seq2SeqQuestionAnsweringModelOutput(ModelOutput):
     """Scores of an answer's first and last token, each (B, T), read off a decoder."""
 
@@ -333,3 +348,56 @@ class MaskedImageModelingOutput(ModelOutput):
     hidden_states: States = None
     attentions: States = None
     reshaped_hidden_states: States = None
+
+
+# Of models that remember: mems are lists of (M, B, D), one for each block.
+
+
+@dataclass(eq=False)
+class RecallingModelOutput(ModelOutput):
+    """Hidden states of a bare model, and what a later call may recall."""
+
+    last_hidden_state: Found = None
+    mems: States = None
+    hidden_states: States = None
+    attentions: States = None
+
+
+@dataclass(eq=False)
+class RecallingSequenceClassifierOutput(ModelOutput):
+    """Scores for whole sequences, and what a later call may recall."""
+
+    loss: Found = None
+    logits: Found = None
+    mems: States = None
+    hidden_states: States = None
+    attentions: States = None
+
+
+@dataclass(eq=False)
+class RecallingSpansOutput(ModelOutput):
+    """Scores of an answer's first and last token, and what a later call may recall."""
+
+    loss: Found = None
+    start_logits: Found = None
+    end_logits: Found = None
+    mems: States = None
+    hidden_states: States = None
+    attentions: States = None
+
+
+@dataclass(eq=False)
+class RecallingWordsOutput(ModelOutput):
+    """Logarithms of words' shares, or with labels each token's loss; what a later call recalls."""
+
+    losses: Found = None
+    prediction_scores: Found = None
+    mems: States = None
+    hidden_states: States = None
+    attentions: States = None
+    loss: Found = None
+
+    @property
+    def logits(self) -> Found:
+        """The scores under the name that all word heads share."""
+        return self.prediction_scores

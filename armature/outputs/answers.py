@@ -1,0 +1,37 @@
+"""Which result a head gives: of one stack, of two, and of one that recalls earlier texts."""
+
+from __future__ import annotations
+
+from armature.outputs import results, tasks
+from armature.outputs.results import ModelOutput
+
+JOINED: dict[type[tasks.Head], type[ModelOutput]] = {
+    tasks.Seq2SeqLM: results.Seq2SeqLMOutput,
+    tasks.SequenceClassifier: results.Seq2SeqSequenceClassifierOutput,
+    tasks.Spans: results.Seq2SeqQuestionAnsweringModelOutput,
+}
+RECALLING: dict[type[tasks.Head], type[ModelOutput]] = {
+    tasks.Base: results.RecallingModelOutput,
+    tasks.SequenceClassifier: results.RecallingSequenceClassifierOutput,
+    tasks.TokenClassifier: results.RecallingSequenceClassifierOutput,
+    tasks.MultipleChoice: results.RecallingSequenceClassifierOutput,
+    tasks.OwnWords: results.RecallingWordsOutput,  # before the general kind
+    tasks.CausalLM: results.RecallingSequenceClassifierOutput,
+    tasks.Spans: results.RecallingSpansOutput,
+    tasks.BeamSpans: results.BeamSpansOutput,
+}
+PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
+    tasks.MaskedLM: results.MaskedLMOutput,
+    tasks.PreTraining: results.PreTrainingOutput,
+    tasks.CausalLM: results.CausalLMOutputWithPast,
+    tasks.NextSentence: results.NextSentencePredictorOutput,
+    tasks.MultipleChoice: results.MultipleChoiceModelOutput,
+    tasks.SequenceClassifier: results.SequenceClassifierOutput,
+    tasks.TokenClassifier: results.TokenClassifierOutput,
+    tasks.Detector: results.TokenClassifierOutput,
+    tasks.BeamSpans: results.BeamSpansOutput,
+    tasks.Spans: results.QuestionAnsweringModelOutput,
+    tasks.ImageClassifier: results.ImageClassifierOutput,
+    tasks.MaskedImage: results.MaskedImageModelingOutput,
+    tasks.Backbone: results.BackboneOutput,
+}
