@@ -78,7 +78,7 @@ def open_backend(
         backend = recipe(part, texts)
         if isinstance(backend, PlainBackend):
             backend.rebuild = recipe, part, texts
-        _add_tokens(backend, added, named, extra or [])
+        _add_tokens(backend, _gapless(added, part), named, extra or [])
         _add_unsplit_words(backend, options.get("never_split"))
         _check_ids(backend, added, place)
         frame(backend, family, options, named)
@@ -182,6 +182,15 @@ def _add_tokens(
             new.append(token)
     if new:
         backend.add_tokens(new)
+
+
+def _gapless(added: Mapping[int, AddedToken], vocabulary: Vocabulary) -> dict[int, AddedToken]:
+    """Return added tokens with others in the gaps between their ids, for a list of bytes."""
+    if not vocabulary.ranked:
+        return dict(added)
+    ids = range(len(vocabulary.ids), max(added, default=-1) + 1)
+    gaps = {i: AddedToken(f"<|reserved_token_{i}|>", normalized=False, special=True) for i in ids}
+    return {**gaps, **added}
 
 
 def _add_unsplit_words(backend: tokenizers.Tokenizer, words: list[str] | None) -> None:

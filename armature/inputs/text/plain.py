@@ -137,7 +137,7 @@ class PlainBackend:
     def encode_batch(
         self,
         inputs: Iterable[Any],
-        is_pretokenized: bool,
+        is_pretokenized: bool,  # noqa: FBT001
         add_special_tokens: bool,  # noqa: FBT001
     ) -> list[_Row]:
         """Return the tokens of texts and pairs, of which each may be a list of words."""

@@ -28,6 +28,7 @@ _QWEN_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+_RANKED_WORDS = _QWEN_WORDS.replace(r"\p{N}|", r"\p{N}{1,3}|", 1)
 
 
 def wordpiece(vocabulary: Vocabulary, options: Options) -> Tokenizer:
@@ -72,6 +73,17 @@ def byte_level_digits(vocabulary: Vocabulary, options: Options) -> Tokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=False),
         ]
     )
+    return backend
+
+
+def ranked_bytes(vocabulary: Vocabulary, options: Options) -> Tokenizer:
+    """Build merged bytes; words that are in the vocabulary as a whole are not taken apart."""
+    model = models.BPE(vocabulary.ids, vocabulary.merges, fuse_unk=False, ignore_merges=True)
+    backend = Tokenizer(model)
+    words = pre_tokenizers.Split(Regex(_RANKED_WORDS), behavior="isolated")
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
+    backend.decoder = decoders.ByteLevel()
     return backend
 
 
@@ -254,6 +266,8 @@ def pieces_as_stored(vocabulary: Vocabulary, options: Options) -> Tokenizer:
 
     HF: no space is added to the beginning, whatever the file says.
     """
+    if vocabulary.ranked:
+        return ranked_bytes(vocabulary, options)
     model = vocabulary.model
     fallback = bool(model and model.byte_fallback)
     unk = model.unk_piece if model else options["unk_token"]

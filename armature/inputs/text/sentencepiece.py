@@ -45,6 +45,10 @@ class SentencePieceModel:
     eos_piece: str = "</s>"
     charsmap: bytes = b""
     """Rules that replace characters before segmentation, compiled."""
+    prefix: bool = True
+    """Whether a space is added to the beginning of a text."""
+    trims: bool = True
+    """Whether spaces at the ends of a text go, and runs of them count as one."""
 
     @property
     def scores(self) -> list[tuple[str, float]]:
@@ -98,6 +102,10 @@ def _model(content: memoryview) -> SentencePieceModel:
             for inner, rule in _fields(_message(value)):
                 if inner == 2:
                     model.charsmap = bytes(_message(rule))
+                elif inner == 3:
+                    model.prefix = bool(_number(rule))
+                elif inner == 4:
+                    model.trims = bool(_number(rule))
     return model
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from tokenizers import models
 
+from armature.errors import ArgumentError
 from armature.inputs.text import recipes
 from armature.inputs.text.plain import PlainBackend, Spelling, lookup
-from armature.inputs.text.sentencepiece import UNIGRAM
 from armature.inputs.text.vocabulary_files import Vocabulary
 
 Options = Mapping[str, Any]
@@ -188,18 +188,11 @@ def whole_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
 
 
 def _pieces_of(vocabulary: Vocabulary) -> Callable[[str], list[str]]:
-    model = vocabulary.model
-    unk = model.unk_piece if model else ""
-    whole = Vocabulary(ids=model.ids, scores=model.scores, model=model) if model else vocabulary
-    if model and model.algorithm == UNIGRAM:
-        backend = recipes.unigram(whole, {"unk_token": unk})
-    else:
-        backend = recipes.merged_pieces(whole, {"unk_token": unk})
+    from armature.inputs.text.segment import Segmenter
 
-    def split(text: str) -> list[str]:
-        return backend.encode(text, add_special_tokens=False).tokens
-
-    return split
+    if vocabulary.model is None:
+        raise ArgumentError("This tokenizer needs a SentencePiece model, not only a vocabulary.")
+    return Segmenter(vocabulary.model)
 
 
 def _sentences(tokens: Sequence[str], special: set[str]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from armature.errors import CheckpointError
-from armature.inputs.text.reading import AGAIN, read_json, read_text
+from armature.inputs.text.reading import AGAIN, read_file, read_json, read_text
 from armature.inputs.text.sentencepiece import SentencePieceModel, read_sentencepiece
 
 # What Unicode calls white space; str.rstrip() would take some control characters, too.
@@ -24,6 +27,8 @@ class Vocabulary:
     merges: list[tuple[str, str]] = field(default_factory=list)
     scores: list[tuple[str, float]] = field(default_factory=list)
     model: SentencePieceModel | None = None
+    ranked: bool = False
+    """Whether it is a list of byte sequences, of which the earlier merge first."""
     target: SentencePieceModel | None = None
     """The model for the texts that shall be produced, where it is another one."""
 
@@ -46,6 +51,8 @@ def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
         return Vocabulary(ids=read_ids(path), model=read_sentencepiece(files["spm_file"]))
     if path.suffix in (".txt", ".tokenizer"):
         return Vocabulary(ids=read_lines(path))
+    if path.suffix != ".json" and (ranks := read_ranks(path)):
+        return Vocabulary(ids=ranks, merges=merges_of_bytes(ranks), ranked=True)
     if path.suffix != ".json":
         model = read_sentencepiece(path)
         return Vocabulary(ids=model.ids, scores=model.scores, model=model)
@@ -86,4 +93,42 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
         if not first or not second or not (count or "0").isdigit():
             raise CheckpointError(path, f"line {number} is no pair of pieces: {line[:40]!r}", AGAIN)
         merges.append((first, second))
+    return merges
+
+
+# How bytes are written as visible letters: those that are none get letters behind Latin-1.
+_VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+_HIDDEN = [byte for byte in range(256) if byte not in _VISIBLE]
+LETTERS = dict(zip(_VISIBLE, map(chr, _VISIBLE), strict=True))
+LETTERS |= {byte: chr(256 + place) for place, byte in enumerate(_HIDDEN)}
+_RANK = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d{1,9}\r?\n")
+
+
+def read_ranks(path: Path) -> dict[str, int]:
+    """Return the ids of a file that lists byte sequences (base64) and their ids; else nothing.
+
+    Raises:
+        CheckpointError: a line is damaged.
+    """
+    content = read_file(path)
+    if not _RANK.match(content):
+        return {}
+    ids: dict[str, int] = {}
+    for number, line in enumerate(content.splitlines(), 1):
+        token, _, index = line.partition(b" ")
+        try:
+            letters = "".join(map(LETTERS.__getitem__, base64.b64decode(token, validate=True)))
+            ids[letters] = int(index)
+        except (binascii.Error, ValueError) as error:
+            raise CheckpointError(path, f"line {number} is damaged ({error})", AGAIN) from error
+    return ids
+
+
+def merges_of_bytes(ranks: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return every pair that makes up a sequence of the list, in the order of the sequences."""
+    merges: list[tuple[str, str]] = []
+    for token in sorted(ranks, key=ranks.__getitem__):
+        cuts = ((token[:cut], token[cut:]) for cut in range(1, len(token)))
+        pairs = [pair for pair in cuts if pair[0] in ranks and pair[1] in ranks]
+        merges += sorted(pairs, key=lambda pair: (ranks[pair[0]], ranks[pair[1]]))
     return merges
