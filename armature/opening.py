@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armature import arch
+from armature import arch, guess
 from armature.checkpoint.hub import HUB_OPTIONS, Source, resolve
 from armature.config import Config
 from armature.errors import ArgumentError, ArmatureError, CheckpointError, ConfigError, nearest
@@ -80,10 +80,11 @@ def open_config(source: Source, model_type: str = "") -> Config:
     """
     path = source.get("config.json")
     data = read_json(path)
-    found = data.get("model_type") or model_type
+    found = data.get("model_type") or model_type or guess.model_type(data, source)
     if not found:
         raise ConfigError(
-            f"{path}: there is no `model_type`, so the architecture is unknown.\n"
+            f"{path}: there is no `model_type`, and neither `architectures`, the tensors' names nor "
+            "the checkpoint's own name tell the architecture.\n"
             "  → open it with a class by name (BertModel.from_pretrained…), or add the key"
         )
     config = config_class(str(found)).from_dict(data, path)

@@ -1,0 +1,96 @@
+"""Which architecture a checkpoint has whose config.json does not say it: by other signs, aloud."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from armature import arch
+from armature.checkpoint.hub import Source
+from armature.checkpoint.views import as_view
+
+log = logging.getLogger("armature")
+
+_SURE = 0.6  # share of a file's tensors that an architecture must know by name
+_FIELD = re.compile(r"\\\{\w+\\\}")
+
+
+def model_type(data: Mapping[str, Any], source: Source) -> str | None:
+    """Return the model_type that the signs of a checkpoint point to, or None.
+
+    Its classes are the surest sign, then the names of its tensors, then its own name.
+    """
+    signs = (
+        ("its `architectures`", lambda: _by_class(data.get("architectures"))),
+        ("the names of its tensors", lambda: _by_tensors(source)),
+        ("its name", lambda: _by_name(str(source.name))),
+    )
+    for sign, look in signs:
+        found = look()
+        if found is not None:
+            log.warning(
+                "%s: config.json names no `model_type`; by %s it is taken for %r.",
+                source.name, sign, found,
+            )  # fmt: skip
+            return found
+    return None
+
+
+def _by_class(classes: Any) -> str | None:
+    named = [name for name in classes or () if isinstance(name, str)]
+    for known in arch.names():
+        if any(name in arch.find(known).HEADS for name in named):
+            return known
+    return None
+
+
+def _by_tensors(source: Source) -> str | None:
+    from armature.checkpoint.files import open_weights
+    from armature.errors import CheckpointError
+
+    try:
+        names = list(open_weights(source))
+    except CheckpointError:  # no weights: whoever needs them will say so
+        return None
+    shares = {known: _share(names, known) for known in arch.names() if arch.find(known).NAMES}
+    # Of several that know all names, the one with the shortest name came first.
+    best = max(shares, key=lambda known: (shares[known], -len(known)))
+    return best if shares[best] >= _SURE else None
+
+
+def _share(names: list[str], known: str) -> float:
+    """Return which share of the tensors an architecture knows."""
+    module = arch.find(known)
+    rows = [as_view(row).templates() for row in module.NAMES.values()]
+    body = "|".join(_numbered(template) for templates in rows for template in templates)
+    prefix = f"(?:{re.escape(module.PREFIX)}\\.)?" if module.PREFIX else ""
+    heads = {name for head in module.HEADS.values() for name in head.rows({}).values()}
+    head = "".join(f"|{re.escape(name)}" for name in heads)
+    pattern = re.compile(rf"(?:{prefix}(?:{body}){head})(?:\.\w+)?")
+    found = [pattern.fullmatch(_current(name, module.ALIASES)) for name in names]
+    return sum(map(bool, found)) / len(names)
+
+
+def _numbered(template: str) -> str:
+    return _FIELD.sub(r"\\d+", re.escape(template))
+
+
+def _current(name: str, aliases: Mapping[str, str]) -> str:
+    for old, new in aliases.items():
+        name = f".{name}.".replace(f".{old}.", f".{new}.")[1:-1]
+    return name
+
+
+def _by_name(name: str) -> str | None:
+    last = _plain(name.rstrip("/").rsplit("/", 1)[-1])
+    return max(_within(last, arch.names()), key=len, default=None)
+
+
+def _within(name: str, known: Iterable[str]) -> list[str]:
+    return [one for one in known if _plain(one) in name]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]", "", name.lower())
