@@ -31,6 +31,21 @@ _MT5 = {
     "relative_attention_num_buckets": 10,
     "relative_attention_max_distance": 14,
 }
+_JOINED = {"vocab_size": 63, "pad_token_id": 3, "decoder_start_token_id": 4, "eos_token_id": 2}
+_WRITES = {"is_decoder": True, "add_cross_attention": True}
+_BERT = {
+    "model_type": "bert",
+    "vocab_size": 63,
+    "hidden_size": 24,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 3,
+    "intermediate_size": 34,
+    "max_position_embeddings": 27,
+    "type_vocab_size": 3,
+}
+_ROBERTA = {**_BERT, "model_type": "roberta", "hidden_size": 30, "pad_token_id": 3}
+_GPT2 = {"model_type": "gpt2", "vocab_size": 63, "n_positions": 40, "n_embd": 24, "n_head": 3}
+_GPT2 |= {"n_layer": 2, "scale_attn_by_inverse_layer_idx": True}
 
 # fmt: off
 VARIANTS = [
@@ -55,6 +70,9 @@ VARIANTS = [
     Variant("blenderbot-causal", "BlenderbotForCausalLM", {**_BART, **_HALF}, padding="left", generate=True),
     Variant("blenderbot-small-scaled", "BlenderbotSmallForConditionalGeneration", {**_BART, "scale_embedding": True}, generate=True),
     Variant("blenderbot-small-untied", "BlenderbotSmallModel", {**_BART, "tie_word_embeddings": False}, padding="left"),
+    Variant("encoder-decoder-roberta", "EncoderDecoderModel", {**_JOINED, "encoder": _BERT, "decoder": {**_ROBERTA, **_WRITES}}, padding="left", generate=True),
+    Variant("encoder-decoder-gpt2", "EncoderDecoderModel", {**_JOINED, "encoder": _BERT, "decoder": {**_GPT2, **_WRITES}}, generate=True),
+    Variant("encoder-decoder-bart", "EncoderDecoderModel", {**_JOINED, "encoder": _ROBERTA, "decoder": {**_BART, **_HALF, "model_type": "bart", "decoder_layers": 1}}, generate=True),
     Variant("blenderbot-small-causal", "BlenderbotSmallForCausalLM", {**_BART, **_HALF}, padding="left", generate=True),
 ]
 # fmt: on

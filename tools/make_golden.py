@@ -78,7 +78,7 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
         side = (config.max_2d_position_embeddings + 1) // 2
         corner, size = torch.randint(0, side, (2, *shape, 2), generator=generator)
         batch["bbox"] = torch.cat((corner, corner + size), -1)
-    decodes = config.is_encoder_decoder and "Encoder" not in variant.model
+    decodes = config.is_encoder_decoder and "EncoderModel" not in variant.model
     if decodes and not any(word in variant.model for word in ("Sequence", "Question")):
         batch["decoder_input_ids"] = torch.randint(
             6, config.vocab_size, (3, length - 2), generator=generator

@@ -32,7 +32,9 @@ SYNONYMS = {
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
     "deberta-v2": "deberta_v2",
+    "encoder-decoder": "encoder_decoder",
     "openai-gpt": "openai_gpt",
+    "transfo-xl": "transfo_xl",
     "xlm-roberta": "xlm_roberta",
 }
 

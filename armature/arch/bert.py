@@ -59,10 +59,10 @@ def encoder(c: Config, position: Learned) -> Stack:
     """Return BERT's stack with any table of positions.
 
     Raises:
-        ConfigError: the config asks for cross-attention or for relative positions.
+        ConfigError: the config asks for relative positions.
     """
-    refuse(c, add_cross_attention=False, position_embedding_type="absolute")
-    norm = LayerNorm(c.layer_norm_eps)
+    refuse(c, position_embedding_type="absolute")
+    norm, cross = LayerNorm(c.layer_norm_eps), Attention(c.num_attention_heads, head_width(c))
     return Stack(
         embed=Tokens(
             c.vocab_size, c.hidden_size, position=position, types=c.type_vocab_size, norm=norm
@@ -71,6 +71,7 @@ def encoder(c: Config, position: Learned) -> Stack:
             Post(norm),
             Attention(c.num_attention_heads, head_width(c), causal=bool(c.is_decoder)),
             Dense(c.intermediate_size, c.hidden_act),
+            cross=cross if c.is_decoder and c.add_cross_attention else None,
         ),
         depth=c.num_hidden_layers,
         dropout=Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
@@ -89,6 +90,11 @@ NAMES = {
                                  v="encoder.layer.{i}.attention.self.value"),
     "blocks.{i}.attn.out":  "encoder.layer.{i}.attention.output.dense",
     "blocks.{i}.attn_norm": "encoder.layer.{i}.attention.output.LayerNorm",
+    "blocks.{i}.cross.q":   "encoder.layer.{i}.crossattention.self.query",
+    "blocks.{i}.cross.kv":  Rows(k="encoder.layer.{i}.crossattention.self.key",
+                                 v="encoder.layer.{i}.crossattention.self.value"),
+    "blocks.{i}.cross.out": "encoder.layer.{i}.crossattention.output.dense",
+    "blocks.{i}.cross_norm": "encoder.layer.{i}.crossattention.output.LayerNorm",
     "blocks.{i}.mlp.up":    "encoder.layer.{i}.intermediate.dense",
     "blocks.{i}.mlp.down":  "encoder.layer.{i}.output.dense",
     "blocks.{i}.mlp_norm":  "encoder.layer.{i}.output.LayerNorm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, refuse
+from armature.arch import head_width
 from armature.checkpoint.views import T
 from armature.config import Config
 from armature.model.spec import (
@@ -50,7 +50,6 @@ SYNONYMS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    refuse(c, add_cross_attention=False)
     norm, width = LayerNorm(c.layer_norm_epsilon), head_width(c)
 
     def block(layer: int) -> Block:
@@ -61,6 +60,7 @@ def spec(c: Config) -> Stack:
             Pre(norm),
             Attention(c.n_head, width, scale=scale, causal=True),
             Dense(c.n_inner or 4 * c.n_embd, c.activation_function),
+            cross=Attention(c.n_head, width, scale=scale) if c.add_cross_attention else None,
         )
 
     return Stack(
@@ -80,6 +80,10 @@ NAMES = {
     "blocks.{i}.attn_norm": "h.{i}.ln_1",
     "blocks.{i}.attn.qkv":  T("h.{i}.attn.c_attn"),
     "blocks.{i}.attn.out":  T("h.{i}.attn.c_proj"),
+    "blocks.{i}.cross_norm": "h.{i}.ln_cross_attn",
+    "blocks.{i}.cross.q":   T("h.{i}.crossattention.q_attn"),
+    "blocks.{i}.cross.kv":  T("h.{i}.crossattention.c_attn"),
+    "blocks.{i}.cross.out": T("h.{i}.crossattention.c_proj"),
     "blocks.{i}.mlp_norm":  "h.{i}.ln_2",
     "blocks.{i}.mlp.up":    T("h.{i}.mlp.c_fc"),
     "blocks.{i}.mlp.down":  T("h.{i}.mlp.c_proj"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
+from armature.layers.linear import Linear
 from armature.model.stack import Stack
 
 
@@ -13,8 +14,36 @@ class EncoderDecoder(nn.Module):
     `armature.forward` runs the halves; here is only what may join them: one table of tokens.
     """
 
+    reads: tuple[str, ...] = ()  # what else the encoder takes beside its tokens
+
     def __init__(self, encoder: Stack | None, decoder: Stack | None, *, shared: bool) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         if shared and encoder is not None and decoder is not None:
             decoder.embed.token = encoder.embed.token
+
+    def bridge(self, memory: Tensor) -> Tensor:
+        """Encoder's states (M, D) → what the decoder attends to."""
+        return memory
+
+    def shows(self, _ids: Tensor, _pad: int | None) -> Tensor | None:
+        """Return which decoder inputs (B, T) made of labels count; None: all."""
+        return None
+
+
+class Joined(EncoderDecoder):
+    """Two stacks that were trained apart; a linear map joins them where their widths differ."""
+
+    reads = ("token_type_ids", "position_ids")
+
+    def __init__(self, encoder: Stack, decoder: Stack, widths: tuple[int, int]) -> None:
+        super().__init__(encoder, decoder, shared=False)
+        self.join = Linear(*widths) if widths[0] != widths[1] else None
+
+    def bridge(self, memory: Tensor) -> Tensor:
+        """Encoder's states (M, D) → what the decoder attends to."""
+        return memory if self.join is None else self.join(memory)
+
+    def shows(self, ids: Tensor, pad: int | None) -> Tensor | None:
+        """Return which decoder inputs (B, T) made of labels count: all but padding."""
+        return None if pad is None else (ids != pad).long()
