@@ -350,9 +350,6 @@ class MaskedImageModelingOutput(ModelOutput):
     reshaped_hidden_states: States = None
 
 
-# Of models that remember: mems are lists of (M, B, D), one for each block.
-
-
 @dataclass(eq=False)
 class RecallingModelOutput(ModelOutput):
     """Hidden states of a bare model, and what a later call may recall."""
@@ -396,8 +393,6 @@ class RecallingWordsOutput(ModelOutput):
     hidden_states: States = None
     attentions: States = None
     loss: Found = None
+    past_key_values: Cache | None = None
 
-    @property
-    def logits(self) -> Found:
-        """The scores under the name that all word heads share."""
-        return self.prediction_scores
+    logits = property(lambda self: self.prediction_scores)  # as all word heads call them
