@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from armature import arch
 from armature.checkpoint.hub import Source
 from armature.checkpoint.views import as_view
+from armature.config import Config
 
 log = logging.getLogger("armature")
 
@@ -17,14 +18,16 @@ _SURE = 0.6  # share of a file's tensors that an architecture must know by name
 _FIELD = re.compile(r"\\\{\w+\\\}")
 
 
-def model_type(data: Mapping[str, Any], source: Source) -> str | None:
+def model_type(
+    data: Mapping[str, Any], source: Source, silent: Callable[[str], Config]
+) -> str | None:
     """Return the model_type that the signs of a checkpoint point to, or None.
 
-    Its classes are the surest sign, then the names of its tensors, then its own name.
+    `silent` returns what an architecture takes a silent config.json for. Its classes are the surest sign, then the names of its tensors, then its own name.
     """
     signs = (
         ("its `architectures`", lambda: _by_class(data.get("architectures"))),
-        ("the names of its tensors", lambda: _by_tensors(source)),
+        ("the names of its tensors", lambda: _by_tensors(source, silent)),
         ("its name", lambda: _by_name(str(source.name))),
     )
     for sign, look in signs:
@@ -46,7 +49,7 @@ def _by_class(classes: Any) -> str | None:
     return None
 
 
-def _by_tensors(source: Source) -> str | None:
+def _by_tensors(source: Source, silent: Callable[[str], Config]) -> str | None:
     from armature.checkpoint.files import open_weights
     from armature.errors import CheckpointError
 
@@ -54,23 +57,36 @@ def _by_tensors(source: Source) -> str | None:
         names = list(open_weights(source))
     except CheckpointError:  # no weights: whoever needs them will say so
         return None
-    shares = {known: _share(names, known) for known in arch.names() if arch.find(known).NAMES}
+    shares = {
+        known: _share(names, known, silent) for known in arch.names() if arch.find(known).NAMES
+    }
     # Of several that know all names, the one with the shortest name came first.
-    best = max(shares, key=lambda known: (shares[known], -len(known)))
-    return best if shares[best] >= _SURE else None
+    best = max(shares, key=lambda known: (*shares[known], -len(known)))
+    return best if shares[best][0] >= _SURE else None
 
 
-def _share(names: list[str], known: str) -> float:
-    """Return which share of the tensors an architecture knows."""
+def _share(names: list[str], known: str, silent: Callable[[str], Config]) -> tuple[float, float]:
+    """Return which share of the tensors an architecture knows, and which of its own are there."""
     module = arch.find(known)
-    rows = [as_view(row).templates() for row in module.NAMES.values()]
-    body = "|".join(_numbered(template) for templates in rows for template in templates)
+    named = module.names(silent(known)) if hasattr(module, "names") else module.NAMES
+    current = [_current(name, module.ALIASES) for name in names]
     prefix = f"(?:{re.escape(module.PREFIX)}\\.)?" if module.PREFIX else ""
-    heads = {name for head in module.HEADS.values() for name in head.rows({}).values()}
-    head = "".join(f"|{re.escape(name)}" for name in heads)
-    pattern = re.compile(rf"(?:{prefix}(?:{body}){head})(?:\.\w+)?")
-    found = [pattern.fullmatch(_current(name, module.ALIASES)) for name in names]
-    return sum(map(bool, found)) / len(names)
+    rows = [
+        _any(as_view(row).templates(), prefix)
+        for ours, row in named.items()
+        if ".cross" not in ours  # which few checkpoints have
+    ]
+    heads = _any({name for head in module.HEADS.values() for name in head.rows({}).values()})
+    hits = [[bool(row.fullmatch(name)) for name in current] for row in rows]
+    mine = [
+        heads.fullmatch(name) or any(column) for name, *column in zip(current, *hits, strict=True)
+    ]
+    return sum(map(bool, mine)) / len(names), sum(map(any, hits)) / len(rows)
+
+
+def _any(templates: Iterable[str], prefix: str = "") -> re.Pattern[str]:
+    """Match a tensor of any of these modules."""
+    return re.compile(rf"{prefix}(?:{'|'.join(map(_numbered, templates))})(?:\.\w+)?")
 
 
 def _numbered(template: str) -> str:

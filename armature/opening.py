@@ -80,7 +80,8 @@ def open_config(source: Source, model_type: str = "") -> Config:
     """
     path = source.get("config.json")
     data = read_json(path)
-    found = data.get("model_type") or model_type or guess.model_type(data, source)
+    found = data.get("model_type") or model_type
+    found = found or guess.model_type(data, source, lambda known: config_class(known)())
     if not found:
         raise ConfigError(
             f"{path}: there is no `model_type`, and neither `architectures`, the tensors' names nor "
