@@ -23,7 +23,8 @@ def model_type(
 ) -> str | None:
     """Return the model_type that the signs of a checkpoint point to, or None.
 
-    `silent` returns what an architecture takes a silent config.json for. Its classes are the surest sign, then the names of its tensors, then its own name.
+    Its classes are the surest sign, then the names of its tensors, then its own name. `silent`
+    returns the config that an architecture takes a silent config.json for.
     """
     signs = (
         ("its `architectures`", lambda: _by_class(data.get("architectures"))),
