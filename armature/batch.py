@@ -100,7 +100,7 @@ class Layout:
         if self.index is None:
             return torch.ones(shape, dtype=torch.bool, device=self.device)
         flat = torch.zeros(self.rows * self.width, dtype=torch.bool, device=self.device)
-        return flat.index_fill(0, self.index, True).view(shape)  # noqa: FBT003
+        return flat.index_fill(0, self.index, True).view(shape)
 
     def after(self, past: tuple[int, ...]) -> Layout:
         """Return this layout as the continuation of sequences of which `past` tokens are cached."""

@@ -84,8 +84,8 @@ def open_config(source: Source, model_type: str = "") -> Config:
     found = found or guess.model_type(data, source, lambda known: config_class(known)())
     if not found:
         raise ConfigError(
-            f"{path}: there is no `model_type`, and neither `architectures`, the tensors' names nor "
-            "the checkpoint's own name tell the architecture.\n"
+            f"{path}: there is no `model_type`, and neither `architectures` nor the names of the "
+            "tensors or of the checkpoint tell the architecture.\n"
             "  → open it with a class by name (BertModel.from_pretrained…), or add the key"
         )
     config = config_class(str(found)).from_dict(data, path)

@@ -69,6 +69,17 @@ class PreTrainedModel(nn.Module):
         self._generation_config: GenerationConfig | None = None
         self.body = self._build_body()
         self.head = self._build_head()
+        self._choose_parts(options)
+        if "head.shift" in self.head_spec.rows(config) and self.head is not None:
+            self.head.register_buffer("shift", torch.zeros(1, self._widths()[1][0]))
+        self.tie_weights()
+        if self.device.type != "meta":
+            for module in self.modules():
+                self._initialise_all(module)
+        self.eval()
+
+    def _choose_parts(self, options: dict[str, Any]) -> None:
+        """Leave out or add what a caller decides, and nobody's config says."""
         if options.pop("add_pooling_layer", True) is False and self._is_base:
             self.head = None
         if isinstance(self.body, Pyramid) and options.pop("use_mask_token", False):
@@ -77,13 +88,6 @@ class PreTrainedModel(nn.Module):
             self.head.learn_chain()
         if options:
             raise ArgumentError(f"{type(self).__name__} has no option {next(iter(options))!r}")
-        if "head.shift" in self.head_spec.rows(config) and self.head is not None:
-            self.head.register_buffer("shift", torch.zeros(1, self._widths()[1][0]))
-        self.tie_weights()
-        if self.device.type != "meta":
-            for module in self.modules():
-                self._initialise_all(module)
-        self.eval()
 
     def _build_body(self) -> nn.Module:
         return build(self.arch.spec(self.config), self.head_spec.half)

@@ -216,8 +216,6 @@ def test_a_checkpoint_may_be_saved_over_itself(tmp_path: Path) -> None:
 def test_a_setting_that_is_not_known_here_is_refused() -> None:
     with pytest.raises(ConfigError, match="`position_embedding_type` is 'relative_key'"):
         BertModel(BertConfig(position_embedding_type="relative_key"))
-    with pytest.raises(ConfigError, match="`add_cross_attention` is True"):
-        BertModel(BertConfig(add_cross_attention=True, is_decoder=True))
 
 
 def test_an_empty_sequence_is_refused() -> None:

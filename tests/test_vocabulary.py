@@ -37,7 +37,7 @@ def test_words_that_stay_keep_their_scores(name, tmp_path):
     assert table is model.get_input_embeddings()
     assert (table.num_embeddings, model.config.vocab_size) == (grown, grown)
     after = logits(model, ids)
-    if "albert-inner" != name:
+    if name != "albert-inner":
         assert after.shape[-1] == grown
         assert torch.equal(after[..., :size], before)
     mean = table.weight[:size].mean(0)
