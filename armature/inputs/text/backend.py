@@ -74,10 +74,7 @@ def open_backend(
         vocabulary.scores = getattr(layouts, family.layout)(vocabulary.scores, texts)
 
     def build(part: Vocabulary) -> tokenizers.Tokenizer:
-        recipe = getattr(recipes, family.recipe, None) or getattr(spellings, family.recipe)
-        backend = recipe(part, texts)
-        if isinstance(backend, PlainBackend):
-            backend.rebuild = recipe, part, texts
+        backend = _assembled(family.recipe, part, texts)
         _add_tokens(backend, _gapless(added, part), named, extra or [])
         _add_unsplit_words(backend, options.get("never_split"))
         _check_ids(backend, added, place)
@@ -93,6 +90,16 @@ def open_backend(
             build(replace(vocabulary, model=m)) for m in (vocabulary.model, vocabulary.target)
         ]
         return Lexicon(build(replace(vocabulary, model=None)), named, extra, encoders=encoders)
+
+
+def _assembled(name: str, vocabulary: Vocabulary, options: Mapping[str, Any]) -> Any:
+    """Return the normaliser, splitter, model and decoder that a recipe makes."""
+    recipe = getattr(recipes, name, None) or getattr(spellings, name)
+    recipe = recipes.ranked_bytes if vocabulary.ranked else recipe
+    backend = recipe(vocabulary, options)
+    if isinstance(backend, PlainBackend):
+        backend.rebuild = recipe, vocabulary, options
+    return backend
 
 
 def _from_json(files: Mapping[str, Any]) -> tokenizers.Tokenizer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from armature.errors import ArgumentError
@@ -10,6 +11,8 @@ from armature.errors import ArgumentError
 if TYPE_CHECKING:
     from armature.inputs.text.tokenizer import Tokenizer
 
+# The names that templates and checkpoints give to what a model thought before it answered.
+_THOUGHTS = ("reasoning_content", "thinking", "reasoning")
 _CUT = "CONTINUE_FINAL_MESSAGE_TAG "
 
 
@@ -17,7 +20,7 @@ def apply_chat_template(  # noqa: PLR0913 - the known signature
     tokenizer: Tokenizer,
     conversation: Any,
     *,
-    tools: Sequence[Mapping[str, Any]] | None = None,
+    tools: Sequence[Mapping[str, Any] | Callable[..., Any]] | None = None,
     documents: Sequence[Mapping[str, Any]] | None = None,
     chat_template: str | None = None,
     add_generation_prompt: bool = False,
@@ -28,6 +31,7 @@ def apply_chat_template(  # noqa: PLR0913 - the known signature
     max_length: int | None = None,
     return_tensors: str | None = None,
     return_dict: bool = True,
+    return_assistant_tokens_mask: bool = False,
     tokenizer_kwargs: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> Any:
@@ -36,7 +40,8 @@ def apply_chat_template(  # noqa: PLR0913 - the known signature
     Args:
         tokenizer: Whose template and special tokens are used.
         conversation: Messages as `{"role": "user", "content": "…"}`, or a list of conversations.
-        tools: Descriptions of functions that the model may ask for, as JSON schemas.
+        tools: Functions that the model may ask for: with type hints and a docstring that describes
+            the arguments, or as JSON schemas.
         documents: Texts that the model may quote, as `{"title": "…", "text": "…"}`.
         chat_template: A template, or the name of one of the tokenizer's.
         add_generation_prompt: Whether to end with the beginning of an answer.
@@ -47,6 +52,8 @@ def apply_chat_template(  # noqa: PLR0913 - the known signature
         max_length: The length for both.
         return_tensors: "pt", "np" or None.
         return_dict: Whether to return a mapping with the attention mask, or ids only.
+        return_assistant_tokens_mask: Whether to return, as `assistant_masks`, 1 for the tokens that
+            the template calls generated.
         tokenizer_kwargs: Further options of that call.
         values: What the template may read besides.
 
@@ -66,18 +73,24 @@ def apply_chat_template(  # noqa: PLR0913 - the known signature
     batched = not isinstance(conversation[0], Mapping)
     shared = {
         **tokenizer.special_tokens_map,
-        "tools": _plain(tools),
+        "tools": None if tools is None else [_tool(tool) for tool in tools],
         "documents": _plain(documents),
         "add_generation_prompt": add_generation_prompt,
         **{name: _plain(value) for name, value in values.items()},
     }
-    texts = []
+    if return_assistant_tokens_mask and (not (tokenize and return_dict) or continue_final_message):
+        raise ArgumentError(
+            "return_assistant_tokens_mask needs tokenize=True and return_dict=True, and no "
+            "continue_final_message."
+        )
+    texts, generated = [], []
     for chat in conversation if batched else [conversation]:
         messages = [_message(message) for message in chat]
         if continue_final_message:
-            messages[-1]["content"] = str(messages[-1].get("content", "")) + _CUT
+            _mark_end(messages[-1])
         seen = {**shared, "messages": messages}
-        text = render(template, seen, len(repr(seen)))
+        text, spans = render(template, seen, len(repr(seen)))
+        generated.append(spans)
         texts.append(_cut(text) if continue_final_message else text)
     if not tokenize:
         return texts if batched else texts[0]
@@ -90,7 +103,46 @@ def apply_chat_template(  # noqa: PLR0913 - the known signature
         return_tensors=return_tensors,
         **(tokenizer_kwargs or {}),
     )
+    if return_assistant_tokens_mask:
+        flat = not batched and return_tensors is None
+        ids = [batch["input_ids"]] if flat else batch["input_ids"]
+        masks = [_mask(batch, i, len(row), generated[i]) for i, row in enumerate(ids)]
+        batch["assistant_masks"] = masks[0] if flat else masks
+        batch.convert_to_tensors(return_tensors)
     return batch if return_dict else batch["input_ids"]
+
+
+def _mask(batch: Any, row: int, length: int, spans: list[tuple[int, int]]) -> list[int]:
+    """Return 1 for the tokens of a row that the model wrote."""
+    mask = [0] * length
+    for begin, end in spans:
+        first, last = batch.char_to_token(row, begin), batch.char_to_token(row, end - 1)
+        if first is None:  # it was cut off
+            break
+        stop = last + 1 if last else length
+        mask[first:stop] = [1] * (stop - first)
+    return mask
+
+
+def _tool(tool: Any) -> Any:
+    from armature.inputs.text.schema import schema_of
+
+    if inspect.isfunction(tool) or inspect.ismethod(tool):
+        return schema_of(tool)
+    return _plain(tool)
+
+
+def _mark_end(message: dict[str, Any]) -> None:
+    """Mark the end of a message's text, or of the last text among its parts."""
+    content = message.get("content")
+    parts = reversed(content) if isinstance(content, list) else ()
+    part = next((p for p in parts if isinstance(p, dict) and isinstance(p.get("text"), str)), None)
+    if isinstance(content, str):
+        message["content"] = content + _CUT
+    elif part is not None:
+        part["text"] += _CUT
+    else:
+        raise ArgumentError("continue_final_message: the last message has no text to continue.")
 
 
 def _template(tokenizer: Tokenizer, given: str | None, tools: Any) -> str:
@@ -120,7 +172,13 @@ def _message(message: Any) -> dict[str, Any]:
         raise ArgumentError(
             f'A message should look like {{"role": "user", "content": "…"}}, not {message!r:.60}.'
         )
-    return {key: value for key, value in _plain(message).items() if value is not None}
+    plain = {key: value for key, value in _plain(message).items() if value is not None}
+    thoughts = next((plain[name] for name in _THOUGHTS if name in plain), None)
+    return (
+        plain
+        if thoughts is None
+        else {"thinking": thoughts, **plain, "reasoning_content": thoughts}
+    )
 
 
 def _plain(value: Any) -> Any:

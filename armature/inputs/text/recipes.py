@@ -266,8 +266,6 @@ def pieces_as_stored(vocabulary: Vocabulary, options: Options) -> Tokenizer:
 
     HF: no space is added to the beginning, whatever the file says.
     """
-    if vocabulary.ranked:
-        return ranked_bytes(vocabulary, options)
     model = vocabulary.model
     fallback = bool(model and model.byte_fallback)
     unk = model.unk_piece if model else options["unk_token"]

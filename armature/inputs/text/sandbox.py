@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
@@ -26,6 +27,9 @@ SECONDS = 2.0
 LONGEST_TEMPLATE = 1 << 20  # characters
 MOST_SYMBOLS = 20_000  # words and signs inside {{ }} and {% %}
 LARGEST = 1 << 24  # characters or items that a template may make, beyond 32 times its data
+
+# What a text cannot hold by chance, around what the model wrote.
+_BEGIN, _END = (f"\uf8ff{secrets.token_hex(8)}\uf8ff" for _ in range(2))
 
 _SIZED = (str, bytes, list, tuple, dict)
 _WIDENING = {"center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map", "translate"}
@@ -170,9 +174,11 @@ class Generation(Extension):
     tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
-        """Return what stands between the tags, unchanged."""
+        """Return what stands between the tags, between marks that `render` takes out."""
         next(parser.stream)
-        return list(parser.parse_statements(("name:endgeneration",), drop_needle=True))
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        begin, end = (nodes.Output([nodes.TemplateData(mark)]) for mark in (_BEGIN, _END))
+        return [begin, *body, end]
 
 
 def _call(name: str, arguments: list[nodes.Expr]) -> nodes.Call:
@@ -266,13 +272,16 @@ def _compiled(source: str) -> Template:
     return box.from_string(source)
 
 
-def render(source: str, values: Mapping[str, Any], size: int) -> str:
+def render(source: str, values: Mapping[str, Any], size: int) -> tuple[str, list[tuple[int, int]]]:
     """Render a template.
 
     Args:
         source: The template.
         values: What it sees: numbers, texts, lists and tables, and nothing else.
         size: How many characters these hold, which allows as much output.
+
+    Returns:
+        The text, and where in it the parts begin and end that the template calls generated.
 
     Raises:
         ArgumentError: the template is malformed, breaks a rule, or refuses the values.
@@ -284,7 +293,7 @@ def render(source: str, values: Mapping[str, Any], size: int) -> str:
         for part in _compiled(source).generate(values):
             meter.take(len(part))
             parts.append(part)
-        return "".join(parts)
+        return _unmarked("".join(parts))
     except (TemplateError, RecursionError, MemoryError, OverflowError, ValueError) as error:
         raise ArgumentError(
             f"The chat template cannot be rendered: {error or 'too deep'}."
@@ -296,3 +305,16 @@ def render(source: str, values: Mapping[str, Any], size: int) -> str:
         ) from error
     finally:
         _meter.reset(token)
+
+
+def _unmarked(text: str) -> tuple[str, list[tuple[int, int]]]:
+    found, begins = "", 0
+    spans: list[tuple[int, int]] = []
+    for part in re.split(f"({_BEGIN}|{_END})", text):
+        if part == _BEGIN:
+            begins = len(found)
+        elif part == _END:
+            spans.append((begins, len(found)))
+        else:
+            found += part
+    return found, spans

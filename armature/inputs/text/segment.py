@@ -75,6 +75,8 @@ class Segmenter:
         self._scores = {piece.text: piece.score for piece in pieces if piece.kind != UNUSED}
         self._fixed = [piece.text for piece in pieces if piece.kind == USER_DEFINED]
         self._most, self._unknown = max(normal), _rounded(min(normal) - _PENALTY)
+        for text in self._fixed:  # they shall always win
+            self._scores[text] = _rounded(len(text.encode()) * self._most - 0.1)
         self._longest = max(map(len, self._scores), default=1)
         self._rules = Rules(model.charsmap) if len(model.charsmap) > 4 else None
         self._split = self._likeliest if model.algorithm == UNIGRAM else self._merged
@@ -130,8 +132,6 @@ class Segmenter:
                 score = scores.get(piece)
                 if score is None:
                     continue
-                if self._fixed and piece in self._fixed:
-                    score = _rounded(len(piece.encode()) * self._most - 0.1)
                 total, other = _rounded(score + here), best[end]
                 if other is None or total > other:
                     best[end], begins[end] = total, start

@@ -99,14 +99,18 @@ def _model(content: memoryview) -> SentencePieceModel:
         elif number == 2:
             _read_trainer(model, _message(value))
         elif number == 3:
-            for inner, rule in _fields(_message(value)):
-                if inner == 2:
-                    model.charsmap = bytes(_message(rule))
-                elif inner == 3:
-                    model.prefix = bool(_number(rule))
-                elif inner == 4:
-                    model.trims = bool(_number(rule))
+            _read_normalizer(model, _message(value))
     return model
+
+
+def _read_normalizer(model: SentencePieceModel, content: memoryview) -> None:
+    for number, value in _fields(content):
+        if number == 2:
+            model.charsmap = bytes(_message(value))
+        elif number == 3:
+            model.prefix = bool(_number(value))
+        elif number == 4:
+            model.trims = bool(_number(value))
 
 
 def _piece(content: memoryview) -> Piece:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import tracemalloc
 
@@ -172,3 +173,87 @@ def test_templates_in_files_of_their_own(copy):
 def test_what_cannot_be_rendered_is_explained(bert, messages, template, message):
     with pytest.raises(ArgumentError, match=message):
         render(bert, template, messages)
+
+
+def look_up(words: list[str], limit: int | None = None) -> bool:
+    """Look words up.
+
+    Args:
+        words: What to look up,
+            in this order.
+        limit: How many answers. (choices: [1, 10])
+
+    Returns:
+        Whether there was one.
+    """
+    return bool(words and limit)
+
+
+def test_a_function_is_described_by_its_docstring(bert):
+    described = json.loads(render(bert, "{{ tools[0]|tojson }}", tools=[look_up]))["function"]
+    assert described["name"] == "look_up"
+    assert described["description"] == "Look words up."
+    words = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "What to look up, in this order.",
+    }
+    limit = {
+        "type": "integer",
+        "nullable": True,
+        "enum": [1, 10],
+        "description": "How many answers.",
+    }
+    parameters = described["parameters"]
+    assert parameters["properties"] == {"words": words, "limit": limit}
+    assert parameters["required"] == ["words"]
+    assert described["return"] == {"type": "boolean", "description": "Whether there was one."}
+
+
+def test_a_function_without_a_description_is_refused(bert):
+    def silent(a: int):
+        return a
+
+    def hidden(a: int):
+        """Do something."""
+        return a
+
+    with pytest.raises(ArgumentError, match="silent needs a docstring"):
+        render(bert, "{{ tools }}", tools=[silent])
+    with pytest.raises(ArgumentError, match="`a` of hidden has no description"):
+        render(bert, "{{ tools }}", tools=[hidden])
+
+
+def test_what_the_model_wrote_is_marked(bert):
+    template = (
+        "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+        "{% endgeneration %}{% else %}{{ m.content }}{% endif %} {% endfor %}"
+    )
+    chat = [*HI, {"role": "assistant", "content": "hello world"}, *HI]
+    batch = bert.apply_chat_template(
+        chat, chat_template=template, return_assistant_tokens_mask=True
+    )
+    marked = [t for t, m in zip(batch.tokens(), batch["assistant_masks"], strict=True) if m]
+    assert marked == bert.tokenize("hello world")
+    assert render(bert, template, chat) == "Hi hello world Hi "
+    with pytest.raises(ArgumentError, match="needs tokenize=True"):
+        render(bert, template, chat, return_assistant_tokens_mask=True)
+
+
+def test_the_last_text_of_a_message_in_parts_is_continued(bert):
+    template = (
+        "{% for m in messages %}{% for p in m.content %}<{{ p.text }}>{% endfor %}{% endfor %}"
+    )
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}, {"type": "image"}]
+    chat = [{"role": "assistant", "content": parts}]
+    assert render(bert, template, chat, continue_final_message=True) == "<one><two"
+    assert parts[1]["text"] == "two"
+    with pytest.raises(ArgumentError, match="no text to continue"):
+        chat = [{"role": "assistant", "content": [{"type": "image"}]}]
+        render(bert, template, chat, continue_final_message=True)
+
+
+def test_thoughts_have_all_their_names(bert):
+    chat = [{"role": "assistant", "content": "yes", "reasoning": "because"}]
+    template = "{{ messages[0].thinking }}, {{ messages[0].reasoning_content }}"
+    assert render(bert, template, chat) == "because, because"
