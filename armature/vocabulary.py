@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from armature.errors import ArgumentError
@@ -27,17 +26,12 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         ArgumentError: a size below 1, or the model has no table of tokens.
     """
     tables = _tables(model)
-    old = tables[0].num_embeddings
-    size = old if size is None else size
-    for name, value in (("new_num_tokens", size), ("pad_to_multiple_of", multiple or 1)):
-        if type(value) is not int or value < 1:
-            raise ArgumentError(f"`{name}` should be a whole number above 0, but is {value!r}")
-    size += -size % (multiple or 1)
-    if size == old:
+    size = _size(tables[0].num_embeddings if size is None else size, multiple)
+    if size == tables[0].num_embeddings:
         return
     changed: dict[int, nn.Parameter] = {}
 
-    def resized(weight: nn.Parameter, *, fill: str = "weight") -> nn.Parameter:
+    def resized(weight: nn.Parameter, fill: str = "weight") -> nn.Parameter:
         if id(weight) not in changed:
             fresh = _resized(model, weight, size, mean=mean and fill == "weight", fill=fill)
             changed[id(weight)] = nn.Parameter(fresh, requires_grad=weight.requires_grad)
@@ -46,20 +40,25 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
     out = model.get_output_embeddings()
     if out is not None:
         out.weight, out.out_features = resized(out.weight), size
-        if out.bias is not None:
-            out.bias = resized(out.bias, fill="bias")
+        out.bias = None if out.bias is None else resized(out.bias, "bias")
     shift = getattr(model.head, "shift", None)
     if shift is not None:
         model.head.shift = _resized(model, shift.t(), size, mean=False, fill="bias").t()
     for table in tables:
         table.weight, table.num_embeddings = resized(table.weight), size
+    fresh = [(name, changed.get(id(weight), weight), age) for name, weight, age in model._fresh]
     model._fresh = [
-        (name, changed[id(weight)], changed[id(weight)]._version)
-        if id(weight) in changed
-        else (name, weight, age)
-        for name, weight, age in model._fresh
+        (name, weight, weight._version if id(weight) in map(id, changed.values()) else age)
+        for name, weight, age in fresh
     ]
     model.config.vocab_size = size
+
+
+def _size(size: int, multiple: int | None) -> int:
+    for name, value in (("new_num_tokens", size), ("pad_to_multiple_of", multiple or 1)):
+        if type(value) is not int or value < 1:
+            raise ArgumentError(f"`{name}` should be a whole number above 0, but is {value!r}")
+    return size + -size % (multiple or 1)
 
 
 def replace(model: PreTrainedModel, table: nn.Embedding) -> None:
