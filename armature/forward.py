@@ -65,6 +65,7 @@ _NOT_TENSORS = (
     "encoder_outputs",
     "interpolate_pos_encoding",
     "mems",
+    "use_mems",
 )
 
 
@@ -192,7 +193,8 @@ def _single(
     choices = 1
     if isinstance(model.head_spec, tasks.MultipleChoice) and first is not None:
         choices = _choices(first)
-    mask = _flat(given.get("attention_mask"))
+    whole = "attention_mask" in _further(stack)  # padding is its own business
+    mask = None if whole else _flat(given.get("attention_mask"))
     if mask is None and hasattr(stack.embed, "real"):
         mask = stack.embed.real(_flat(ids), given)
     inputs = call.pack(ids, _flat_embeds(given.get("inputs_embeds")), mask, given, cache)

@@ -44,9 +44,9 @@ def tree_of(file):
 
 
 def owns_modules(tree):
-    """Whether a file defines torch modules of its own, at the top or inside a function."""
-    bases = [ast.unparse(b) for n in ast.walk(tree) if isinstance(n, ast.ClassDef) for b in n.bases]
-    return any(base in {"nn.Module", "Module", "torch.nn.Module"} for base in bases)
+    """Whether a file defines torch modules of its own: inside a function, which imports torch."""
+    makers = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return any(isinstance(node, ast.ClassDef) for maker in makers for node in ast.walk(maker))
 
 
 def imported(tree):

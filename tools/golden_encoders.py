@@ -17,6 +17,22 @@ _BERT = {
 _PLAIN = {key: value for key, value in _BERT.items() if key != "type_vocab_size"}
 _ELECTRA = {**_BERT, "embedding_size": 14}
 _DEBERTA = {**_PLAIN, "relative_attention": True, "position_biased_input": False}
+_XLM = {
+    "vocab_size": 61,
+    "emb_dim": 30,
+    "n_layers": 2,
+    "n_heads": 5,
+    "max_position_embeddings": 27,
+    "layer_norm_eps": 1e-5,
+}
+_XLNET = {
+    "vocab_size": 61,
+    "d_model": 30,
+    "n_layer": 2,
+    "n_head": 5,
+    "d_inner": 34,
+    "layer_norm_eps": 1e-5,
+}
 
 # fmt: off
 VARIANTS = [
@@ -44,5 +60,15 @@ VARIANTS = [
     Variant("deberta-biased", "DebertaForMaskedLM", {**_DEBERTA, "pos_att_type": ["p2c"], "position_biased_input": True, "hidden_act": "relu"}, padding="left"),
     Variant("deberta-later-head", "DebertaForMaskedLM", {**_DEBERTA, "pos_att_type": ["c2p"], "legacy": False, "num_hidden_layers": 1}),
     Variant("deberta-classes", "DebertaForSequenceClassification", {**_DEBERTA, "pos_att_type": ["c2p", "p2c"], "num_labels": 4, "pooler_hidden_act": "tanh"}),
+    Variant("xlm-languages", "XLMModel", {**_XLM, "n_langs": 3, "gelu_activation": False}, types=True),
+    Variant("xlm-causal", "XLMWithLMHeadModel", {**_XLM, "causal": True, "n_langs": 2, "lang_id": 1, "mask_token_id": 7}, padding="", generate=True),
+    Variant("xlm-untied", "XLMWithLMHeadModel", {**_XLM, "tie_word_embeddings": False, "mask_token_id": 5}, generate=True),
+    Variant("xlm-classes", "XLMForSequenceClassification", {**_XLM, "num_labels": 4, "summary_activation": "tanh", "summary_type": "mean"}),
+    Variant("xlm-beams", "XLMForQuestionAnswering", {**_XLM, "start_n_top": 3, "end_n_top": 2}),
+    Variant("xlnet-body", "XLNetModel", {**_XLNET, "clamp_len": 4, "mem_len": 3}, padding="left", types=True),
+    Variant("xlnet-one-way", "XLNetModel", {**_XLNET, "attn_type": "uni", "same_length": True, "ff_activation": "relu", "reuse_len": 5}, padding="", types=True),
+    Variant("xlnet-words", "XLNetLMHeadModel", {**_XLNET, "tie_word_embeddings": False}, padding="left", types=True, generate=True),
+    Variant("xlnet-classes", "XLNetForSequenceClassification", {**_XLNET, "num_labels": 4, "summary_activation": "gelu", "use_mems_eval": False}, types=True),
+    Variant("xlnet-beams", "XLNetForQuestionAnswering", {**_XLNET, "start_n_top": 3, "end_n_top": 2}, types=True),
 ]
 # fmt: on

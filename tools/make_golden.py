@@ -74,6 +74,8 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     if variant.types:
         high = getattr(config, "type_vocab_size", 0) or 50
         batch["token_type_ids"] = torch.randint(0, high, shape, generator=generator)
+    if getattr(config, "n_langs", 1) > 1:
+        batch["langs"] = torch.randint(0, config.n_langs, shape, generator=generator)
     if hasattr(config, "max_2d_position_embeddings"):
         side = (config.max_2d_position_embeddings + 1) // 2
         corner, size = torch.randint(0, side, (2, *shape, 2), generator=generator)

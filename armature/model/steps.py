@@ -77,3 +77,23 @@ class StackSteps:
     def _run(self, inputs: Inputs) -> Tensor:
         memory, layout = self._memory or (None, None)
         return self._stack(inputs, Record(), cache=self.cache, memory=memory, memory_layout=layout)
+
+
+class Rereading:
+    """Base of steps that read the whole text anew for every word."""
+
+    def __init__(self, ids: Tensor) -> None:
+        self.ids = ids  # (B, T), the texts so far
+
+    def start(self) -> Tensor:
+        """Return the (B, V) scores of the token after each text."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it reads")
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """(B,) tokens chosen → (B, V) scores of those that follow."""
+        self.ids = torch.cat((self.ids, tokens[:, None]), 1)
+        return self.start()
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, in this order; a row may be named several times."""
+        self.ids = self.ids[rows]

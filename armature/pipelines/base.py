@@ -75,6 +75,9 @@ class Pipeline:
         self.model_note = model_note or str(getattr(model, "name_or_path", "") or "a given model")
         if batch_size is not None:
             positive("batch_size", batch_size)
+        embed = getattr(getattr(model, "stack", None), "embed", None)
+        if batch_size is None and "attention_mask" in getattr(embed, "takes", ()):
+            batch_size = 1  # such a model sees the padding
         self.batch_size = batch_size
         if device is not None:
             model.to(device)
