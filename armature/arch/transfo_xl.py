@@ -146,16 +146,15 @@ def _attention() -> type:
 
         def look(self, x: Tensor, memory: Tensor, context: Context) -> Tensor:
             """(B, T, D) and what is remembered (B, M, D) → (B, T, D)."""
-            both, shared = torch.cat((memory, x), 1), context.bias
-            assert shared is not None
+            both = torch.cat((memory, x), 1)
+            shared: Any = context.bias
             count, past = both.shape[1], memory.shape[1]
             q = self._heads(self.qkv.part(x, "q"))  # (B, T, H, E)
             k, v = (self._heads(self.qkv.part(both, name)) for name in "kv")  # (B, S, H, E)
             waves = context.once(("waves", count), lambda: shared(count, x))
             r = self._heads(self.distance(waves))  # (S, H, E)
-            content, place = self.content_bias, self.place_bias
-            content = shared.content if content is None else content
-            place = shared.place if place is None else place
+            content: Any = shared.content if self.content_bias is None else self.content_bias
+            place: Any = shared.place if self.place_bias is None else self.place_bias
             far = torch.arange(past, count, device=x.device)[:, None]
             far = far - torch.arange(count, device=x.device)  # (T, S)
             scores = torch.einsum("bthe,bshe->bhts", q + content, k)
@@ -180,9 +179,13 @@ def _layer() -> type:
     class Layer(Block):
         """One block, which remembers the states that came in."""
 
+        attn: Any
+
         def __init__(self, c: Config) -> None:
             width, eps = c.hidden_size, c.layer_norm_epsilon
-            norms = {name: norm.LayerNorm(width, eps=eps) for name in ("attn_norm", "mlp_norm")}
+            norms: dict[str, Any] = {
+                name: norm.LayerNorm(width, eps=eps) for name in ("attn_norm", "mlp_norm")
+            }
             inner = mlp.Dense(width, c.d_inner, "relu", bias=True)
             super().__init__(_attention()(c), inner, norms, None)
             self.pre, self.length = c.pre_lnorm, c.mem_len

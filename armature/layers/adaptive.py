@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,7 @@ class Clusters:
 class AdaptiveEmbed(nn.Module):
     """A table of embeddings for each cluster of words, and the way from its width to D."""
 
+    tables: Any  # of nn.Embedding
     project = position = None
     takes_types = False
 
@@ -96,6 +98,8 @@ class AdaptiveSoftmax(nn.Module):
 
     Words are scored by their embeddings, through the embeddings' maps or through its own.
     """
+
+    embed: AdaptiveEmbed
 
     def __init__(self, embed: AdaptiveEmbed, own: list[bool]) -> None:
         super().__init__()
