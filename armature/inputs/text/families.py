@@ -326,16 +326,14 @@ FAMILIES = [
     ),
     Family(
         name="MarianTokenizer",
-        recipe="unigram_listed",
+        recipe="coded_pieces",
         vocab_files=("vocab.json",),
         more_files={"source_spm": ("source.spm",), "target_spm": ("target.spm",)},
         tokens={"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},
         single="$A eos",
         pair="$A $B eos",
         options={"source_lang": None, "target_lang": None, "sp_model_kwargs": None},
-        extras="language_marks",
         plain=True,
-        spaced=True,
     ),
     *MORE,
     replace(

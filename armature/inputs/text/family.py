@@ -72,8 +72,6 @@ class Family:
     padding_side: str = "right"
     eats_space: tuple[str, ...] = ()
     """Roles whose token takes the white space before it."""
-    spaced: bool = False
-    """HF: whether decoded text has a space after special tokens."""
     plain: bool = False
     """HF: a class without a tokenizer.json, which truncates pairs in another way."""
     language_mark: str = "{}"

@@ -294,31 +294,16 @@ class IdMethods(SpecialTokens):
                 self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in ids
             ]
         ids = [ids] if isinstance(ids, int) else ids
-        if self.family.spaced and not skip_special_tokens:
-            return self._decode_spaced(ids)
         try:
             text = self.backend_tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
         except (TypeError, OverflowError) as error:
             raise ArgumentError(
                 f"{ids!r:.60} are no ids ({error}): ids are not negative."
             ) from None
-        if self.family.word_end or self.family.spaced:
-            text = text.replace(self.family.word_end or " ", " ").strip()
+        if self.family.word_end:
+            text = text.replace(self.family.word_end, " ").strip()
         cleans = self._cleans(clean_up_tokenization_spaces)
         return self.clean_up_tokenization(text) if cleans else text
-
-    def _decode_spaced(self, ids: list[int]) -> str:
-        """Decode the pieces between special tokens and set a space behind each of these."""
-        parts: list[str] = []
-        pieces: list[str] = []
-        special = set(self.all_special_tokens)
-        for token in self.convert_ids_to_tokens(ids):
-            if token in special:
-                parts += [self.convert_tokens_to_string(pieces), f"{token} "]
-                pieces = []
-            else:
-                pieces.append(token)
-        return "".join([*parts, self.convert_tokens_to_string(pieces)]).strip()
 
     def _cleans(self, asked: bool | None) -> bool:  # noqa: FBT001
         if asked is not None:

@@ -93,17 +93,6 @@ def gap_sentence_tokens(vocabulary: Vocabulary, options: Options) -> list[str | 
     return [*mask, *(f"<unk_{i}>" for i in range(2, options["offset"]))]
 
 
-def language_marks(vocabulary: Vocabulary, options: Options) -> list[str | AddedToken]:
-    """Return the marks that say into which language to translate: `>>fra<<`."""
-    from tokenizers import AddedToken
-
-    return [
-        AddedToken(token, normalized=False)
-        for token in vocabulary.ids
-        if token.startswith(">>") and token.endswith("<<")
-    ]
-
-
 def ten_specials(vocabulary: Vocabulary, options: Options) -> list[str | AddedToken]:
     """Return the ten tokens that are kept for what a user needs."""
     return [f"<special{i}>" for i in range(10)]

@@ -129,25 +129,6 @@ def unigram(vocabulary: Vocabulary, options: Options) -> Tokenizer:
     return backend
 
 
-def unigram_listed(vocabulary: Vocabulary, options: Options) -> Tokenizer:
-    """Build `unigram` of pieces whose ids are listed in a file of their own.
-
-    Without a SentencePiece model the result knows all tokens, but how to split texts it does not.
-    """
-    ids, model = vocabulary.ids, vocabulary.model
-    pieces = dict(model.scores) if model else dict.fromkeys(ids, 0.0)
-    lost = [piece for piece in pieces if piece not in ids]
-    if len(lost) > 1:  # `<s>`, which no text has, is always lost
-        log.warning("%d pieces have no id and are not used: %s…", len(lost), lost[:5])
-    kept = {*pieces, *(value for key, value in options.items() if key.endswith("_token"))}
-    tokens = {index: token for token, index in ids.items()}
-    names = [tokens.get(index, f"{NO_TEXT}{index}") for index in range(max(tokens) + 1)]
-    least = min(pieces.values())
-    # A token that is no piece of this model keeps its id under a name that no text can have.
-    scores = [(n if n in kept else NO_TEXT + n, pieces.get(n, least)) for n in names]
-    return unigram(replace(vocabulary, scores=scores), options)
-
-
 def unigram_raw(vocabulary: Vocabulary, options: Options) -> Tokenizer:
     """Build `unigram` of text as it is.
 

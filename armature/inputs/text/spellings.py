@@ -178,6 +178,24 @@ def listed_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     return _backend(vocabulary, options, spelling, hidden=names)
 
 
+def coded_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build `listed_pieces` of texts that may begin with the code of a language: `>>fra<<`.
+
+    Without a SentencePiece model the result knows all tokens, but how to split texts it does not.
+    """
+    pieces = _pieces_of(vocabulary) if vocabulary.model else str.split
+
+    def split(text: str) -> list[str]:
+        end = text.find("<<") + 2 if text.startswith(">>") else 0
+        code, text = (text[:end], text[end:]) if end > 1 else ("", text)
+        return [*([code] if code else []), *pieces(text)]
+
+    def join(tokens: Sequence[str], special: set[str]) -> str:
+        return _sentences(tokens, special, behind=" ").replace(recipes.SPACE, " ").strip()
+
+    return _backend(vocabulary, options, Spelling(split, join))
+
+
 def whole_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     """Build the pieces of a SentencePiece model with its own ids."""
 
@@ -195,12 +213,12 @@ def _pieces_of(vocabulary: Vocabulary) -> Callable[[str], list[str]]:
     return Segmenter(vocabulary.model)
 
 
-def _sentences(tokens: Sequence[str], special: set[str]) -> str:
+def _sentences(tokens: Sequence[str], special: set[str], behind: str = "") -> str:
     """Join pieces; special tokens begin a new sentence, which has no space before it."""
     found, sentence = "", ""
     for token in tokens:
         if token in special:
-            found, sentence = found + sentence + token, ""
+            found, sentence = found + sentence + token + behind, ""
             continue
         piece = token.removeprefix(recipes.SPACE) if not sentence else token
         sentence += piece.replace(recipes.SPACE, " ")
