@@ -151,7 +151,9 @@ class Config:
     def _own(self, key: str) -> str:
         if key in self.data:
             return key
-        return self.synonyms.get(key, key)
+        own = self.synonyms.get(key, key)
+        silent = own not in self.data and own not in self.defaults
+        return key if silent and key in self.defaults else own
 
     def _rename_labels(self, count: int) -> None:
         if count < 1:

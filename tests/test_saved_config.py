@@ -23,3 +23,18 @@ def test_a_number_of_labels_without_names_is_kept():
     assert armature.BartConfig().num_labels == 3
     assert armature.BartConfig().to_dict()["num_labels"] == 3
     assert armature.BertConfig().num_labels == 2
+
+
+def test_a_null_in_the_file_is_told_from_silence():
+    silent, null = armature.MistralConfig(), armature.MistralConfig(sliding_window=None)
+    assert silent.stated("sliding_window") == 4096
+    assert null.stated("sliding_window") is None
+    assert null.sliding_window == 4096  # most settings mean their default by it
+
+
+@pytest.mark.parametrize("spelled", ["num_experts", "num_local_experts"])
+def test_a_setting_with_two_names_is_written_under_one(spelled):
+    config = armature.Qwen3MoeConfig.from_dict({spelled: 5})
+    assert config.num_experts == config.num_local_experts == 5
+    assert config.to_dict().keys() & {"num_experts", "num_local_experts"} == {spelled}
+    assert armature.Qwen3MoeConfig().num_experts == armature.Qwen3MoeConfig().num_local_experts

@@ -7,6 +7,7 @@ import math
 from armature.arch import head_width, llama, rotary, sees_window
 from armature.config import Config
 from armature.errors import ConfigError
+from armature.kinds import is_whole
 from armature.model.spec import (
     Attention,
     Block,
@@ -52,6 +53,10 @@ def spec(c: Config) -> Stack:
     norm, both_sides = ShiftedRMSNorm(c.rms_norm_eps), bool(c.use_bidirectional_attention)
     far, near = _turn(c, "full_attention", 1e6), _turn(c, "sliding_attention", 1e4)
     window, period = c.stated("sliding_window"), c.get("sliding_window_pattern", 6)
+    if not is_whole(period) or period < 1:
+        raise ConfigError(
+            f"config.json: sliding_window_pattern is {period!r}, but should be 1 or more"
+        )
     if both_sides and window is not None:
         window = window // 2 + 1  # half of it to each side
 
