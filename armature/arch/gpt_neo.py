@@ -110,7 +110,9 @@ NAMES = {
 }
 ALIASES: dict[str, str] = {}
 IGNORED = ("attention.bias", "attention.masked_bias")
-UNUSED = ("attention_layers", "embed_dropout")  # the first is made of attention_types
+UNUSED = ("attention_layers",  # said by attention_types
+          "embed_dropout", "summary_activation", "summary_first_dropout",
+          "summary_proj_to_labels", "summary_type", "summary_use_proj")
 
 HEADS = {
     "GPTNeoModel":                     Base(),

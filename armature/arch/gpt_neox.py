@@ -79,7 +79,7 @@ NAMES = {
 }
 ALIASES = {"lm_head": "embed_out"}
 IGNORED = ("attention.bias", "attention.masked_bias", "rotary_emb.inv_freq")
-UNUSED = ("is_decoder",)
+UNUSED = ("is_decoder", "attention_probs_dropout_prob", "hidden_dropout_prob")
 
 HEADS = {
     "GPTNeoXModel":                     Base(),

@@ -92,7 +92,9 @@ NAMES = {
 }
 ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias", "attn.embed_positions")
-UNUSED = ("n_positions", "embd_pdrop")  # positions are computed, so they have no end
+UNUSED = ("n_positions",  # positions are computed, so they have no end
+          "embd_pdrop", "rotary", "scale_attn_weights", "summary_activation",
+          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
 
 HEADS = {
     "GPTJModel":                     Base(),

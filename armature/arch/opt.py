@@ -139,7 +139,7 @@ NAMES = {
 }
 ALIASES = {"decoder.layer_norm": "decoder.final_layer_norm"}
 IGNORED = ("decoder.version",)
-UNUSED = ("layerdrop",)  # whole blocks, while training
+UNUSED = ("layerdrop", "activation_dropout", "learned_embeddings", "scale_embeddings")
 
 HEADS = {
     "OPTModel":                     Base(),
