@@ -31,6 +31,8 @@ _MT5 = {
     "relative_attention_num_buckets": 10,
     "relative_attention_max_distance": 14,
 }
+_LONGT5 = {**_MT5, "local_radius": 2, "decoder_start_token_id": 4}
+_SUMS = {"encoder_attention_type": "transient-global"}
 _JOINED = {"vocab_size": 63, "pad_token_id": 3, "decoder_start_token_id": 4, "eos_token_id": 2}
 _WRITES = {"is_decoder": True, "add_cross_attention": True}
 _BERT = {
@@ -73,6 +75,9 @@ VARIANTS = [
     Variant("encoder-decoder-roberta", "EncoderDecoderModel", {**_JOINED, "encoder": _BERT, "decoder": {**_ROBERTA, **_WRITES}}, padding="left", generate=True),
     Variant("encoder-decoder-gpt2", "EncoderDecoderModel", {**_JOINED, "encoder": _BERT, "decoder": {**_GPT2, **_WRITES}}, generate=True),
     Variant("encoder-decoder-bart", "EncoderDecoderModel", {**_JOINED, "encoder": _ROBERTA, "decoder": {**_BART, **_HALF, "model_type": "bart", "decoder_layers": 1}}, generate=True),
+    Variant("longt5-near", "LongT5ForConditionalGeneration", {**_LONGT5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}, generate=True),
+    Variant("longt5-sums", "LongT5ForConditionalGeneration", {**_LONGT5, **_SUMS, "global_block_size": 3}, padding="left", generate=True),
+    Variant("longt5-encoder", "LongT5EncoderModel", {**_LONGT5, "feed_forward_proj": "gated-silu"}),
     Variant("blenderbot-small-causal", "BlenderbotSmallForCausalLM", {**_BART, **_HALF}, padding="left", generate=True),
 ]
 # fmt: on
