@@ -41,6 +41,7 @@ _ARCHITECTURES = {
     "ProphetNetTokenizer": "prophetnet",
     "Qwen2Tokenizer": "qwen2 qwen2_moe qwen3 qwen3_moe",
     "RobertaTokenizer": "roberta",
+    "Speech2TextTokenizer": "speech_to_text",
     "SpeechT5Tokenizer": "speecht5",
     "SqueezeBertTokenizer": "squeezebert",
     "T5Tokenizer": "t5 mt5 longt5",

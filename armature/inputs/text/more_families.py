@@ -102,6 +102,23 @@ MORE = [
         plain=True,
     ),
     Family(
+        name="Speech2TextTokenizer",
+        recipe="spoken_pieces",
+        vocab_files=("vocab.json",),
+        more_files={"spm_file": ("sentencepiece.bpe.model",)},
+        tokens=ENDS,
+        single="$A eos",
+        pair="$A $B eos",
+        options={
+            "do_upper_case": False,
+            "do_lower_case": False,
+            "tgt_lang": None,
+            "lang_codes": None,
+            "sp_model_kwargs": None,
+        },
+        plain=True,
+    ),
+    Family(
         name="BertGenerationTokenizer",
         recipe="whole_pieces",
         vocab_files=("spiece.model",),

@@ -10,9 +10,11 @@ from __future__ import annotations
 import heapq
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from armature.inputs.text.sentencepiece import (
+    BPE,
+    LETTERS,
     NORMAL,
     UNIGRAM,
     UNUSED,
@@ -79,7 +81,8 @@ class Segmenter:
             self._scores[text] = _rounded(len(text.encode()) * self._most - 0.1)
         self._longest = max(map(len, self._scores), default=1)
         self._rules = Rules(model.charsmap) if len(model.charsmap) > 4 else None
-        self._split = self._likeliest if model.algorithm == UNIGRAM else self._merged
+        ways = {UNIGRAM: self._likeliest, BPE: self._merged, LETTERS: list}
+        self._split: Callable[[str], list[str]] = ways[model.algorithm]
         names = sorted(self._fixed, key=len, reverse=True)
         self._whole = re.compile(f"({'|'.join(map(re.escape, names))})") if names else None
         self._prefix, self._trims = model.prefix, model.trims

@@ -15,7 +15,7 @@ from pathlib import Path
 from armature.errors import CheckpointError
 from armature.inputs.text.reading import AGAIN, read_file
 
-UNIGRAM, BPE = 1, 2
+UNIGRAM, BPE, LETTERS = 1, 2, 4
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -65,8 +65,12 @@ class _Malformed(Exception):  # noqa: N818 - it never leaves this file
     """The bytes are no protocol-buffer message."""
 
 
-def read_sentencepiece(path: Path) -> SentencePieceModel:
+def read_sentencepiece(path: Path, *, letters: bool = False) -> SentencePieceModel:
     """Read a SentencePiece model file (`spiece.model`, `tokenizer.model`…).
+
+    Args:
+        path: The file.
+        letters: Whether it may be a model that splits texts into letters.
 
     Raises:
         CheckpointError: the file is damaged, something else, or of an algorithm not known here.
@@ -79,7 +83,7 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
         raise CheckpointError(path, cause, AGAIN) from error
     if not model.pieces:
         raise CheckpointError(path, "is not a SentencePiece model: it has no pieces", AGAIN)
-    if model.algorithm not in (UNIGRAM, BPE):
+    if model.algorithm not in (UNIGRAM, BPE, *([LETTERS] if letters else [])):
         raise CheckpointError(
             path,
             f"holds a SentencePiece model of kind {model.algorithm} (words or characters)",

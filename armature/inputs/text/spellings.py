@@ -196,6 +196,22 @@ def coded_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     return _backend(vocabulary, options, Spelling(split, join))
 
 
+def spoken_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build `listed_pieces` of what was said, which may be written in capitals."""
+    if options.get("lang_codes"):
+        raise ArgumentError("Transcripts in several languages (lang_codes) cannot be written yet.")
+
+    def join(tokens: Sequence[str], special: set[str]) -> str:
+        text = _sentences(tokens, special, behind=" ")
+        if not options["do_upper_case"]:
+            return text
+        marks = "|".join(map(re.escape, sorted(special, key=len, reverse=True)))
+        parts = re.split(f"({marks})", text) if marks else [text]
+        return "".join(part if part in special else part.upper() for part in parts)
+
+    return _backend(vocabulary, options, Spelling(_pieces_of(vocabulary), join))
+
+
 def whole_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     """Build the pieces of a SentencePiece model with its own ids."""
 

@@ -54,7 +54,7 @@ def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
     if path.suffix != ".json" and (ranks := read_ranks(path)):
         return Vocabulary(ids=ranks, merges=merges_of_bytes(ranks), ranked=True)
     if path.suffix != ".json":
-        model = read_sentencepiece(path)
+        model = read_sentencepiece(path, letters=path.name == "spm_char.model")
         return Vocabulary(ids=model.ids, scores=model.scores, model=model)
     merges = files.get("merges_file")
     if merges is None:
