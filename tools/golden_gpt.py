@@ -1,4 +1,8 @@
-"""Small checkpoints of decoders from GPT-NeoX to CTRL, with options unlike their defaults."""
+"""Small checkpoints of decoders from GPT-NeoX to MPT, with options unlike their defaults.
+
+The folders of Transformer-XL are not made here: release 4.37 of the reference, which made them, was
+among the last that had it.
+"""
 
 from __future__ import annotations
 
