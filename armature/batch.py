@@ -71,6 +71,7 @@ class Layout:
     device: torch.device
     index: Tensor | None = None  # (N,) place in the flattened rectangle; None: nothing is padded
     past: tuple[int, ...] = field(default=())  # tokens of each sequence that a cache holds already
+    hidden: Tensor | None = None  # (B, T) where no token is, if a compiled graph keeps the padding
 
     @classmethod
     def of(cls, mask: Tensor | None, shape: tuple[int, int], device: torch.device) -> Layout:
@@ -84,6 +85,8 @@ class Layout:
                 f"{(rows, width)}: give one number, 1 or 0, for each token"
             )
         real = mask.to(device) != 0
+        if torch.compiler.is_compiling():  # lengths are not known
+            return cls((width,) * rows, width, device, hidden=~real)
         lengths = tuple(real.sum(1).tolist())
         if 0 in lengths:
             raise ArgumentError(
@@ -97,6 +100,8 @@ class Layout:
     def mask(self) -> Tensor:
         """(B, T) whether a place of the padded rectangle holds a token."""
         shape = (self.rows, self.width)
+        if self.hidden is not None:
+            return ~self.hidden
         if self.index is None:
             return torch.ones(shape, dtype=torch.bool, device=self.device)
         flat = torch.zeros(self.rows * self.width, dtype=torch.bool, device=self.device)
@@ -104,7 +109,7 @@ class Layout:
 
     def after(self, past: tuple[int, ...]) -> Layout:
         """Return this layout as the continuation of sequences of which `past` tokens are cached."""
-        return Layout(self.lengths, self.width, self.device, self.index, past)
+        return Layout(self.lengths, self.width, self.device, self.index, past, self.hidden)
 
     @property
     def rows(self) -> int:
@@ -130,6 +135,8 @@ class Layout:
     @_kept
     def counts(self) -> Tensor:
         """(N,) how many real tokens of its sequence come before each token."""
+        if self.hidden is not None:
+            return (self.mask.long().cumsum(1) - 1).clamp(min=0).flatten()
         if not self.past and len(set(self.lengths)) == 1:
             return torch.arange(self.lengths[0], device=self.device).repeat(self.rows)
         past = self.past or (0,) * self.rows
@@ -139,6 +146,8 @@ class Layout:
     @_kept
     def columns(self) -> Tensor:
         """(N,) the column of each token in its padded row, counted after what is cached."""
+        if self.hidden is not None:
+            return torch.arange(self.width, device=self.device).repeat(self.rows)
         if self.index is None:
             return self.counts
         columns = self.index % self.width
@@ -160,6 +169,16 @@ class Layout:
             starts.append(at)
             at += length
         return tuple(starts)
+
+    @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """(B,), (B,) the first and the last packed token of each sequence."""
+        starts = torch.tensor(self.starts, device=self.device)
+        if self.hidden is None:
+            return starts, starts + torch.tensor(self.lengths, device=self.device) - 1
+        columns = torch.arange(self.width, device=self.device)
+        last = torch.where(self.hidden, -1, columns).amax(1)
+        return starts + torch.where(self.hidden, self.width, columns).amin(1), starts + last
 
     @_kept
     def runs(self) -> tuple[Run, ...]:
@@ -186,7 +205,11 @@ class Layout:
     def unpack(self, x: Tensor, fill: float = 0.0) -> Tensor:
         """(N, …) → (B, T, …), with `fill` where the rectangle is padded."""
         if self.index is None:
-            return x.unflatten(0, (self.rows, self.width))
+            whole = x.unflatten(0, (self.rows, self.width))
+            if self.hidden is None:
+                return whole
+            places = self.hidden.view(*self.hidden.shape, *(1,) * (whole.dim() - 2))
+            return whole.masked_fill(places, fill)
         padded = x.new_full((self.rows * self.width, *x.shape[1:]), fill)
         padded = padded.index_copy(0, self.index, x)
         return padded.unflatten(0, (self.rows, self.width))

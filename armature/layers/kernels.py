@@ -44,6 +44,7 @@ class _Piece:
     out: slice  # of the packed result
     rows: slice
     past: int  # tokens before the first query
+    hidden: Tensor | None = None  # (rows, S) keys that are no tokens
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, keys: Layout, rule: Rule) -> Tensor:
@@ -132,8 +133,15 @@ def _packed(q: Tensor, k: Tensor, v: Tensor, layout: Layout, keys: Layout) -> It
                 part = x[start : start + rows * length].unflatten(0, (rows, length))
                 return part.transpose(1, 2)
 
+            hidden = None if keys.hidden is None else keys.hidden[row:stop]
             yield _Piece(
-                cut(q, a, down), cut(k, b, across), cut(v, b, across), there, slice(row, stop), 0
+                cut(q, a, down),
+                cut(k, b, across),
+                cut(v, b, across),
+                there,
+                slice(row, stop),
+                0,
+                hidden,
             )
         row = stop
 
@@ -182,7 +190,8 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rule: Rule) -> 
 
 def _score_masks(pieces: list[_Piece], rule: Rule) -> Iterable[Tensor | None]:
     """Yield what is added to the scores of each piece, or None where `is_causal` says it all."""
-    if rule.regions is not None or rule.content is not None:
+    hidden = any(piece.hidden is not None for piece in pieces)
+    if hidden or rule.regions is not None or rule.content is not None:
         return (_mask(piece, rule) for piece in pieces)
     plain = rule.bias is None and rule.window is None and rule.cap is None
     if not plain and pieces and rule.bias is not None and all(piece.past == 0 for piece in pieces):
@@ -212,10 +221,13 @@ def _mask(piece: _Piece, rule: Rule) -> Tensor | None:
 
 
 def _placed(piece: _Piece, rule: Rule) -> Tensor | None:
-    everything = not rule.causal and rule.window is None
+    everything = not rule.causal and rule.window is None and piece.hidden is None
     if everything and rule.bias is None and rule.regions is None:
         return None
     table = _table(piece.q.shape[2], piece.k.shape[2], piece.past, rule, piece.q)
+    if piece.hidden is not None:  # not minus infinity: a row of padding alone stays a number
+        least = torch.finfo(table.dtype).min
+        table = table.masked_fill(piece.hidden[:, None, None, :], least)
     return table if rule.regions is None else table + _apart(piece, rule.regions)
 
 

@@ -31,6 +31,8 @@ class Learned(nn.Module):
             return layout.columns
         # Tokens that equal the padding id are not counted, even where the mask keeps them.
         real = (tokens != self.pad).long()
+        if layout.hidden is not None:
+            real = real * layout.mask.flatten()
         before = real.cumsum(0) - 1
         if layout.rows > 1:
             starts = torch.tensor(layout.starts, device=tokens.device)
@@ -131,6 +133,7 @@ class Rotary(nn.Module):
     def __init__(self, width: int, settings: dict[str, Any], *, interleaved: bool) -> None:
         super().__init__()
         self.width, self.settings, self.interleaved = width, settings, interleaved
+        self.switch: int | None = None  # how long a text is before all of it is read anew
         kind = settings.get("rope_type", "default")
         if kind not in _FREQUENCIES:
             known = nearest(str(kind), _FREQUENCIES)

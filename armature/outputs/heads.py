@@ -283,12 +283,10 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     if which == "eos":
         return layout.unpack(x)[_eos(given, config)]
     if which == "mean":
-        lengths = torch.tensor(layout.lengths, device=x.device, dtype=x.dtype)
-        return layout.unpack(x).sum(1) / lengths[:, None]
-    starts = torch.tensor(layout.starts, device=x.device)
+        return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
+    starts, ends = layout.ends
     if which == "first":
         return x[starts]
-    ends = starts + torch.tensor(layout.lengths, device=x.device) - 1
     if which == "last" and given.tokens is not None and config.pad_token_id is not None:
         # HF: the last token that differs from the padding id, even where the mask keeps padding.
         real = given.tokens != config.pad_token_id
@@ -316,7 +314,9 @@ def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
 
 def _real(labels: Tensor, given: Given) -> Tensor:
     """Return labels (B, T) of which those at padding do not count."""
-    index = given.layout.index
+    index, hidden = given.layout.index, given.layout.hidden
+    if hidden is not None:
+        return labels.masked_fill(hidden, losses.IGNORED)
     if index is None:
         return labels
     kept = torch.full_like(labels, losses.IGNORED).flatten()

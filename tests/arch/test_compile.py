@@ -14,7 +14,8 @@ TEXT = list({opened(name).config.model_type: name for name in NAMES
 
 
 @pytest.mark.parametrize("name", TEXT)
-def test_one_forward_is_one_graph(name: str) -> None:
+@pytest.mark.parametrize("padded", [False, True])
+def test_one_forward_is_one_graph(name: str, *, padded: bool) -> None:
     model = exact(name)
     ids = torch.stack(texts(model, (9, 9)))
     if isinstance(model.config.eos_token_id, int):
@@ -22,6 +23,9 @@ def test_one_forward_is_one_graph(name: str) -> None:
     given = {"input_ids": ids[None] if "choice" in name else ids}
     if model.is_encoder_decoder:
         given["decoder_input_ids"] = ids if "classes" in name else ids[:, :5]
+    if padded:
+        given["attention_mask"] = torch.ones_like(given["input_ids"])
+        given["attention_mask"][..., 1, :3] = 0
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     with torch.no_grad():
