@@ -33,6 +33,20 @@ _XLNET = {
     "d_inner": 34,
     "layer_norm_eps": 1e-5,
 }
+_CONV = {
+    **_ELECTRA,
+    "hidden_size": 24,
+    "num_attention_heads": 4,
+    "intermediate_size": 32,
+    "conv_kernel_size": 5,
+}
+_SQUEEZE = {
+    **_BERT,
+    "hidden_size": 24,
+    "embedding_size": 24,
+    "num_attention_heads": 4,
+    "intermediate_size": 32,
+}
 
 # fmt: off
 VARIANTS = [
@@ -70,5 +84,11 @@ VARIANTS = [
     Variant("xlnet-words", "XLNetLMHeadModel", {**_XLNET, "tie_word_embeddings": False}, padding="left", types=True, generate=True),
     Variant("xlnet-classes", "XLNetForSequenceClassification", {**_XLNET, "num_labels": 4, "summary_activation": "gelu", "use_mems_eval": False}, types=True),
     Variant("xlnet-beams", "XLNetForQuestionAnswering", {**_XLNET, "start_n_top": 3, "end_n_top": 2}, types=True),
+    Variant("convbert-body", "ConvBertModel", {**_CONV, "head_ratio": 1}, types=True),
+    Variant("convbert-groups", "ConvBertForTokenClassification", {**_CONV, "num_groups": 4, "conv_kernel_size": 3, "num_labels": 4}, padding="left"),
+    Variant("convbert-words", "ConvBertForMaskedLM", {**_CONV, "tie_word_embeddings": False, "head_ratio": 8}),
+    Variant("squeezebert-body", "SqueezeBertModel", {**_SQUEEZE, "q_groups": 1, "k_groups": 2, "v_groups": 3, "post_attention_groups": 4, "intermediate_groups": 8, "output_groups": 2}, types=True),
+    Variant("squeezebert-untied", "SqueezeBertForMaskedLM", {**_SQUEEZE, "tie_word_embeddings": False, "hidden_act": "relu"}, padding="left"),
+    Variant("squeezebert-classes", "SqueezeBertForSequenceClassification", {**_SQUEEZE, "num_labels": 4}),
 ]
 # fmt: on
