@@ -60,6 +60,7 @@ VARIANTS = [
     Variant("gemma3-classes", "Gemma3TextForSequenceClassification", {**_WIDE, **_NEAR, "num_hidden_layers": 1, "hidden_activation": "silu", "num_labels": 4}),
     Variant("phi3-part", "Phi3ForCausalLM", {**_TURNED, "rms_norm_eps": 1e-5, "sliding_window": 4, "tie_word_embeddings": True, **_rope("default", partial_rotary_factor=0.5)}, padding="left", generate=True),
     Variant("phi3-long", "Phi3Model", {**_TURNED, "num_hidden_layers": 2, "original_max_position_embeddings": 8, **_rope("longrope", short_factor=[1.0, 1.5, 2.0, 2.5], long_factor=[2.0, 3.0, 5.0, 6.0])}, padding=""),
+    Variant("phi3-grows", "Phi3ForCausalLM", {**_TURNED, "num_hidden_layers": 2, "original_max_position_embeddings": 13, **_rope("longrope", short_factor=[1.0, 1.5, 2.0, 2.5], long_factor=[9.0, 13.0, 25.0, 36.0])}, padding="", generate=True),
     Variant("phi3-classes", "Phi3ForSequenceClassification", {**_TURNED, "num_hidden_layers": 1, "num_key_value_heads": None, "hidden_act": "relu", "num_labels": 4}),
     Variant("phi-norms", "PhiForCausalLM", {**_TURNED, "layer_norm_eps": 1e-4, "qk_layernorm": True, "tie_word_embeddings": True}, padding="left", generate=True),
     Variant("phi-quarter", "PhiForCausalLM", {**_TURNED, "num_hidden_layers": 1, "num_key_value_heads": None, "hidden_act": "relu", **_rope("linear", factor=3.0, partial_rotary_factor=0.25)}),

@@ -14,6 +14,7 @@ from armature.model.spec import (
     RMSNorm,
     Rotary,
     Stack,
+    Switching,
     Tokens,
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
@@ -76,7 +77,8 @@ def _turn(c: Config) -> Rotary:
     }
     turn = rotary(twin)
     c.read_keys.update(twin.read_keys)
-    return turn
+    longer = turn.settings["rope_type"] == "longrope"
+    return Switching(turn.width, turn.settings) if longer else turn
 
 
 PREFIX = "model"

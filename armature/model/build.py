@@ -197,7 +197,10 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
     turn, norms = description.rotary, None
     if turn is not None and repr(turn) not in rotary:
         interleaved = isinstance(turn, spec.Interleaved)
-        rotary[repr(turn)] = position.Rotary(turn.width, turn.settings, interleaved=interleaved)
+        made = position.Rotary(turn.width, turn.settings, interleaved=interleaved)
+        if isinstance(turn, spec.Switching):
+            made.switch = int(turn.settings["original_max_position_embeddings"])
+        rotary[repr(turn)] = made
     together = isinstance(description, spec.NormedTogether)
     kv_heads = description.kv_heads or description.heads
     if description.norm is not None and isinstance(description, spec.NormedApart):

@@ -86,6 +86,11 @@ class Interleaved(Rotary):
 
 
 @dataclass(frozen=True)
+class Switching(Rotary):
+    """A text that outgrows the length trained first is read anew, with other rotations."""
+
+
+@dataclass(frozen=True)
 class Relative:
     """A trained bias for each head and bucket of distances (Raffel et al., 2019)."""
 

@@ -11,6 +11,7 @@ from armature.batch import Layout
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
+from armature.layers.position import Rotary
 from armature.model.stack import Stack
 
 
@@ -42,6 +43,10 @@ class StackSteps:
         # New tokens go on in the segment of the prompt's last one, and after its position.
         self._types: Tensor | None = None  # (B,)
         self._positions = torch.empty(0)  # (B,)
+        turns = (module for module in stack.modules() if isinstance(module, Rotary))
+        self._switch = next((turn.switch for turn in turns if turn.switch), None)
+        self._order = torch.arange(prompt.layout.rows)  # the prompt's rows that go on
+        self._written: list[Tensor] = []  # (B,) tokens of each step, where all may be read anew
 
     def start(self) -> Tensor:
         """Return the (B, V) scores of the token after each prompt."""
@@ -62,6 +67,10 @@ class StackSteps:
     def step(self, tokens: Tensor) -> Tensor:
         """(B,) tokens chosen → (B, V) scores of those that follow."""
         past = self.cache.lengths
+        if self._switch is not None and self._prompt.tokens is not None:
+            self._written.append(tokens)
+            if self._switch in past:
+                return self._anew(self._prompt.tokens)
         layout = Layout((1,) * len(past), 1, tokens.device, past=past)
         places = self._positions if self._place is None else self._place(self._positions, tokens)
         inputs = Inputs(layout, tokens=tokens, types=self._types, positions=places)
@@ -73,6 +82,22 @@ class StackSteps:
         self.cache.select(rows)
         self._types = None if self._types is None else self._types[rows]
         self._positions = self._positions[rows]
+        if self._switch is not None:
+            self._order = self._order[rows.cpu()]
+            self._written = [one[rows] for one in self._written]
+
+    def _anew(self, prompt: Tensor) -> Tensor:
+        """Read the prompt and all that was written since as a prompt: older keys no longer fit."""
+        texts = torch.stack(self._written, 1)  # (B, steps)
+        starts = prompt.split(self._prompt.layout.lengths)
+        rows = [torch.cat((starts[i], text)) for i, text in zip(self._order, texts, strict=True)]
+        lengths = torch.tensor([len(row) for row in rows], device=prompt.device)
+        real = torch.arange(int(lengths.max()), device=prompt.device) < lengths[:, None]
+        layout = Layout.of(real, (len(rows), real.shape[1]), prompt.device)
+        self._prompt = Inputs(layout, tokens=torch.cat(rows))
+        self._order, self._written = torch.arange(len(rows)), []
+        self.cache = Cache(self.cache.capacity)
+        return self.start()
 
     def _run(self, inputs: Inputs) -> Tensor:
         memory, layout = self._memory or (None, None)
