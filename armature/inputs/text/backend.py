@@ -146,7 +146,8 @@ def _named_tokens(
         if token is None:
             continue
         if isinstance(token, str) and role in family.eats_space:
-            token = AddedToken(token, lstrip=True, normalized=True, special=True)
+            late = not family.eats_before_rules
+            token = AddedToken(token, lstrip=True, normalized=late, special=True)
         named[role] = flagged.get(str(content_of(token)), token)
     return named
 

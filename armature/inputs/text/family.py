@@ -72,6 +72,8 @@ class Family:
     padding_side: str = "right"
     eats_space: tuple[str, ...] = ()
     """Roles whose token takes the white space before it."""
+    eats_before_rules: bool = False
+    """Whether that white space is what the text has, before rules replace characters."""
     plain: bool = False
     """HF: a class without a tokenizer.json, which truncates pairs in another way."""
     language_mark: str = "{}"

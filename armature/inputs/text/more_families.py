@@ -170,5 +170,6 @@ MORE = [
         layout="fairseq",
         extras="languages_and_marked",
         eats_space=("mask_token",),
+        eats_before_rules=True,
     ),
 ]

@@ -127,11 +127,9 @@ def _older_files(tokenizer: Tokenizer) -> dict[str, bytes]:
     """
     family, added = tokenizer.family, tokenizer.added_tokens_encoder
     names, backend = family.vocab_files, tokenizer.backend_tokenizer
-    if isinstance(backend, PlainBackend) and not tokenizer.files:
-        return {**_listed(backend, names[0]), **_added(added, tokenizer.vocab_size)}
-    if family.plain:
+    if isinstance(backend, PlainBackend):
         whole = {family.files[key][0]: read_file(path) for key, path in tokenizer.files.items()}
-        return {**whole, **_added(added, tokenizer.vocab_size)}
+        return {**(whole or _listed(backend, names[0])), **_added(added, tokenizer.vocab_size)}
     model = json.loads(backend.to_str())["model"]
     if names[0].endswith(".model"):
         return {names[0]: _sentencepiece(tokenizer), **_added(added, tokenizer.vocab_size)}

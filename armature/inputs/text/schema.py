@@ -88,7 +88,8 @@ def _schema(hint: Any, name: str) -> dict[str, Any]:
     Raises:
         ArgumentError: there is none.
     """
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    inner = [*typing.get_args(hint)]
     if origin is None:
         return _simple(hint, name)
     if origin is typing.Literal:
