@@ -194,7 +194,7 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         return description.make()
     if isinstance(description, spec.Windows):
         return _windows(description, width)
-    turn, norms = description.rotary, None
+    turn = description.rotary
     if turn is not None and repr(turn) not in rotary:
         interleaved = isinstance(turn, spec.Interleaved)
         made = position.Rotary(turn.width, turn.settings, interleaved=interleaved)
@@ -203,12 +203,6 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         rotary[repr(turn)] = made
     together = isinstance(description, spec.NormedTogether)
     kv_heads = description.kv_heads or description.heads
-    if description.norm is not None and isinstance(description, spec.NormedApart):
-        head, eps = description.width, description.norm.eps
-        norms = tuple(norm.HeadsLayerNorm(n, head, eps) for n in (description.heads, kv_heads))
-    elif description.norm is not None:
-        normed = [description.width * (n if together else 1) for n in (description.heads, kv_heads)]
-        norms = tuple(build_norm(description.norm, n) for n in normed)
     return (TogetherNormedAttention if together else SelfAttention)(
         width,
         description.heads,
@@ -219,9 +213,23 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         causal=description.causal,
         window=description.window,
         rotary=None if turn is None else rotary[repr(turn)],
-        norms=norms,
+        norms=_norms(description, kv_heads),
         cap=description.cap,
     )
+
+
+def _norms(description: spec.Attention, kv_heads: int) -> tuple[nn.Module, nn.Module] | None:
+    normed, width = description.norm, description.width
+    if normed is None:
+        return None
+
+    def of(heads: int) -> nn.Module:
+        if isinstance(description, spec.NormedApart):
+            return norm.HeadsLayerNorm(heads, width, normed.eps)
+        together = isinstance(description, spec.NormedTogether)
+        return build_norm(normed, width * heads if together else width)
+
+    return of(description.heads), of(kv_heads)
 
 
 def _windows(description: spec.Windows, width: int) -> WindowAttention:
