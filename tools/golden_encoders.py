@@ -47,6 +47,14 @@ _SQUEEZE = {
     "num_attention_heads": 4,
     "intermediate_size": 32,
 }
+_MOBILE = {
+    **_BERT,
+    "hidden_size": 24,
+    "embedding_size": 10,
+    "intra_bottleneck_size": 16,
+    "num_attention_heads": 4,
+    "normalization_type": "layer_norm",
+}
 
 # fmt: off
 VARIANTS = [
@@ -90,5 +98,9 @@ VARIANTS = [
     Variant("squeezebert-body", "SqueezeBertModel", {**_SQUEEZE, "q_groups": 1, "k_groups": 2, "v_groups": 3, "post_attention_groups": 4, "intermediate_groups": 8, "output_groups": 2}, types=True),
     Variant("squeezebert-untied", "SqueezeBertForMaskedLM", {**_SQUEEZE, "tie_word_embeddings": False, "hidden_act": "relu"}, padding="left"),
     Variant("squeezebert-classes", "SqueezeBertForSequenceClassification", {**_SQUEEZE, "num_labels": 4}),
+    Variant("mobilebert-body", "MobileBertModel", {**_MOBILE, "num_feedforward_networks": 2}, types=True),
+    Variant("mobilebert-wide", "MobileBertForTokenClassification", {**_MOBILE, "use_bottleneck": False, "trigram_input": False, "num_labels": 4}, padding="left"),
+    Variant("mobilebert-pretraining", "MobileBertForPreTraining", {**_MOBILE, "use_bottleneck_attention": True, "key_query_shared_bottleneck": False, "hidden_act": "gelu"}),
+    Variant("mobilebert-untied", "MobileBertForMaskedLM", {**_MOBILE, "tie_word_embeddings": False, "normalization_type": "no_norm", "num_hidden_layers": 1, "num_feedforward_networks": 1}),
 ]
 # fmt: on
