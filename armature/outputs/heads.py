@@ -56,10 +56,14 @@ class Path(nn.Module):
 
     def score(self, x: Tensor) -> Tensor:
         """(…, D) → (…, labels)."""
+        x = self.features(x)
+        return x if self.out is None else self.out(x)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(…, D) → what the output map reads."""
         if self.dense is not None:
             x = self.act(self.dense(self.dropout_in(x)))
-        x = self.dropout(x if self.norm is None else self.norm(x))
-        return x if self.out is None else self.out(x)
+        return self.dropout(x if self.norm is None else self.norm(x))
 
 
 def _rate(keys: str, config: Config) -> float:
@@ -97,6 +101,20 @@ class Words(HeadModule):
     """Scores of the vocabulary for every token: logits (B, T, V)."""
 
     spec: tasks.WordHead
+
+    def __init__(self, spec: tasks.WordHead, config: Config, sizes: tuple[int, int, int]) -> None:
+        width, narrow, words = sizes
+        super().__init__(spec, config, (width, width, words) if spec.rest else sizes)
+        self.rest = Linear(words, width - narrow, bias=False) if spec.rest else None
+        if spec.rest:
+            self.out = Linear(narrow, words, bias=spec.bias)
+
+    def score(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, V)."""
+        if self.rest is None or self.out is None:
+            return super().score(x)
+        logits = self.features(x) @ torch.cat((self.out.weight.T, self.rest.weight))
+        return logits if self.out.bias is None else logits + self.out.bias
 
     def scores(self, x: Tensor) -> Tensor:
         """(N, D) → (N, V)."""

@@ -59,6 +59,11 @@ class WordHead(Head):
     cap: str = ""  # config key: scores stay between it and its negative, by a tanh
     untied_bias: str = ""  # another name of the output's bias where words have their own matrix
     tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
+    rest: str = ""  # map of what is left of a state where words are narrower than states
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | ({"head.rest": self.rest} if self.rest else {})
 
     def ties(self, settings: Settings) -> bool:
         """Return whether the table of tokens scores the words too."""

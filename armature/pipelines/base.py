@@ -76,7 +76,8 @@ class Pipeline:
         if batch_size is not None:
             positive("batch_size", batch_size)
         embed = getattr(getattr(model, "stack", None), "embed", None)
-        if batch_size is None and "attention_mask" in getattr(embed, "takes", ()):
+        takes = getattr(embed, "takes", ())
+        if batch_size is None and ("attention_mask" in takes or "input_ids" in takes):
             batch_size = 1  # such a model sees the padding
         self.batch_size = batch_size
         if device is not None:

@@ -36,11 +36,14 @@ def kind_of(name: str) -> type[tasks.Head]:
     return type(opened(name).head_spec)
 
 
-# "convbert": its convolutions reach from a text's end into the padding, as the reference's do.
+# These see the padding beside a text's last token, as the reference's do.
+INTO_PADDING = ("convbert", "mobilebert")
 STACKS = [
     name
     for name in NAMES
-    if not opened(name).is_encoder_decoder and "choice" not in name and "convbert" not in name
+    if not opened(name).is_encoder_decoder
+    and "choice" not in name
+    and not name.startswith(INTO_PADDING)
 ]
 WORDS = [
     name for name in NAMES if issubclass(kind_of(name), tasks.CausalLM) and opened(name).is_causal
@@ -216,6 +219,7 @@ def test_gradients_are_finite_and_reach_every_parameter(name: str) -> None:
     for path, parameter in model.named_parameters():
         unused = ".cross" in path and "encoder_last_hidden_state" not in out
         unused = unused or path.startswith("pooler.")  # of an encoder, which nothing reads
+        unused = unused or ".far." in path  # of tokens that see all others: there are none
         unused = unused or path == "body.embed.mask"  # of hidden places: there are none
         routed = ".experts." in path
         assert unused or parameter.grad is not None, path
