@@ -91,7 +91,7 @@ def accepted(model: PreTrainedModel) -> list[str]:
     names = [*_ALWAYS, *label_names(model.head_spec)]
     if isinstance(model.body, EncoderDecoder):
         joined = model.body.decoder is not None and model.body.encoder is not None
-        names += [*_BOTH, *model.body.reads] if joined else []
+        names += [*_BOTH, *model.body.reads, *_further(model.body.encoder)] if joined else []
         names += _DECODER if model.body.encoder is None else []
     else:
         names += [*_STACK, *_further(model.stack)]
@@ -293,6 +293,7 @@ def encode(
         {name: given.get(name) for name in model.body.reads},
     )
     encoder = model.body.encoder
+    inputs.further = {name: given[name] for name in _further(encoder) if name in given}
     record = Record() if asked is None else asked.record(encoder)
     return encoder(inputs, record), inputs, record
 

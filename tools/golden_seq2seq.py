@@ -32,6 +32,8 @@ _MT5 = {
     "relative_attention_max_distance": 14,
 }
 _LONGT5 = {**_MT5, "local_radius": 2, "decoder_start_token_id": 4}
+_LED = {key: value for key, value in _BART.items() if key != "max_position_embeddings"}
+_LED |= {"max_encoder_position_embeddings": 25, "max_decoder_position_embeddings": 22}
 _SUMS = {"encoder_attention_type": "transient-global"}
 _JOINED = {"vocab_size": 63, "pad_token_id": 3, "decoder_start_token_id": 4, "eos_token_id": 2}
 _WRITES = {"is_decoder": True, "add_cross_attention": True}
@@ -78,6 +80,8 @@ VARIANTS = [
     Variant("longt5-near", "LongT5ForConditionalGeneration", {**_LONGT5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}, generate=True),
     Variant("longt5-sums", "LongT5ForConditionalGeneration", {**_LONGT5, **_SUMS, "global_block_size": 3}, padding="left", generate=True),
     Variant("longt5-encoder", "LongT5EncoderModel", {**_LONGT5, "feed_forward_proj": "gated-silu"}),
+    Variant("led-windows", "LEDForConditionalGeneration", {**_LED, "attention_window": [4, 8], "activation_function": "relu"}, padding="left", generate=True),
+    Variant("led-untied", "LEDModel", {**_LED, "encoder_layers": 1, "decoder_layers": 1, "attention_window": 6, "tie_word_embeddings": False}),
     Variant("blenderbot-small-causal", "BlenderbotSmallForCausalLM", {**_BART, **_HALF}, padding="left", generate=True),
 ]
 # fmt: on
