@@ -16,8 +16,9 @@ class Token:
     """A token of a text with a score for each label; or, once joined, a word."""
 
     word: str
-    start: int
-    end: int
+    start: int | None
+    """Where it begins in the text; None where that is not known, like its end."""
+    end: int | None
     scores: Sequence[float]
     index: int = 0
     """Its column, special tokens counted."""
@@ -35,8 +36,8 @@ class Entity:
     """A token or word with its label."""
 
     word: str
-    start: int
-    end: int
+    start: int | None
+    end: int | None
     label: str
     score: float
 

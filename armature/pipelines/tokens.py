@@ -78,8 +78,14 @@ class TokenClassificationPipeline(Pipeline):
 
     def prepare(self, items: Sequence[Any], options: EntityOptions) -> list[Row]:
         """Make one row of each text, or with a stride as many as it needs."""
+        placed = not self.tokenizer.family.plain
+        if not placed and (options.stride or options.aggregation_strategy in STRATEGIES[2:]):
+            raise ArgumentError(
+                f"{self.task}: this tokenizer rewrites texts, so that its tokens have no places in "
+                'them. Leave out stride, and use aggregation_strategy="none" or "simple".'
+            )
         wanted: dict[str, Any] = {
-            "return_offsets_mapping": True,
+            "return_offsets_mapping": placed,
             "return_special_tokens_mask": True,
         }
         if options.is_split_into_words:
@@ -142,8 +148,11 @@ class TokenClassificationPipeline(Pipeline):
         for index, word in enumerate(self.tokenizer.convert_ids_to_tokens(ids)):
             if columns["special_tokens_mask"][index]:
                 continue
-            start, end = columns["offset_mapping"][index]
             unknown = ids[index] == self.tokenizer.unk_token_id
+            if "offset_mapping" not in columns:
+                tokens.append(Token(word, None, None, scores[index], index, continues=False))
+                continue
+            start, end = columns["offset_mapping"][index]
             if knows_words:
                 # HF: a token whose spelling is longer than what it stands for bears a mark.
                 continues = len(word) != end - start
