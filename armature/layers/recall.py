@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from armature.batch import Layout
+from armature.errors import ArgumentError
 from armature.layers.context import Context
 
 
@@ -33,6 +34,8 @@ class Rectangle:
     @classmethod
     def of(cls, layout: Layout) -> Rectangle:
         """Return the rectangle of a batch."""
+        if layout.hidden is not None:
+            raise ArgumentError("a compiled model that recalls earlier texts takes no padding")
         longest = max(layout.lengths)
         spans = [torch.arange(n) + row * longest for row, n in enumerate(layout.lengths)]
         return cls(layout, torch.cat(spans).to(layout.device))

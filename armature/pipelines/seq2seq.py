@@ -119,7 +119,7 @@ class TranslationPipeline(Text2TextGenerationPipeline):
         """
         source, target = options.src_lang, options.tgt_lang
         if self._knows_languages:  # the first token to write is the language's
-            token = {} if target is None else {"forced_bos_token_id": self._token_of(target)}
+            token = {} if target is None else {"forced_bos_token_id": self.tokenizer.get_lang_id(target)}
             return replace(options, settings={**token, **options.settings})
         said = self.said_of(f"translation_{source}_to_{target}")
         if said is None:
@@ -129,12 +129,3 @@ class TranslationPipeline(Text2TextGenerationPipeline):
             )
         prefix = said.prefix if options.prefix is None else options.prefix
         return replace(options, prefix=prefix, settings={**said.settings, **options.settings})
-
-    def _token_of(self, language: str) -> int:
-        """Return the id of a language's token."""
-        if hasattr(self.tokenizer, "get_lang_id"):
-            return self.tokenizer.get_lang_id(language)
-        token = self.tokenizer.convert_tokens_to_ids(language)
-        if token is None or token == self.tokenizer.unk_token_id:
-            raise ArgumentError(f"tgt_lang={language!r} is not a language of this tokenizer")
-        return token

@@ -23,6 +23,8 @@ def test_one_forward_is_one_graph(name: str, *, padded: bool) -> None:
     given = {"input_ids": ids[None] if "choice" in name else ids}
     if model.is_encoder_decoder:
         given["decoder_input_ids"] = ids if "classes" in name else ids[:, :5]
+    if padded and hasattr(model.config, "mem_len"):
+        pytest.skip("rows that recall earlier texts are all of one length")
     if padded:
         given["attention_mask"] = torch.ones_like(given["input_ids"])
         given["attention_mask"][..., 1, :3] = 0

@@ -204,8 +204,10 @@ class Multilingual:
         self.heard.append(src_lang)
         return self.inner(texts, **given)
 
-    def convert_tokens_to_ids(self, token):
-        return self.tokens.get(token, self.inner.unk_token_id)
+    def get_lang_id(self, language):
+        if language not in self.tokens:
+            raise ArgumentError(f"The language {language!r} is not known")
+        return self.tokens[language]
 
 
 def test_a_tokenizer_with_languages_is_told_and_the_model_begins_with_the_target():
@@ -222,7 +224,7 @@ def test_a_tokenizer_with_languages_is_told_and_the_model_begins_with_the_target
     assert second("translation_fr_to_ro") == 301
     assert second("translation_fr_to_ro", tgt_lang="de") == 300
     assert tokenizer.heard == ["en", None, "fr", "fr"]
-    with pytest.raises(ArgumentError, match="tgt_lang='tlh'"):
+    with pytest.raises(ArgumentError, match="'tlh'"):
         second("translation", tgt_lang="tlh")
 
 
