@@ -180,7 +180,7 @@ def names(c: Config) -> dict[str, str | View]:
 COPIES = bart.COPIES
 ALIASES = bart.ALIASES
 IGNORED = bart.IGNORED
-UNUSED = bart.UNUSED
+UNUSED = (*bart.UNUSED, "classifier_dropout")  # it has no classifier
 
 # fmt: off
 HEADS = {
