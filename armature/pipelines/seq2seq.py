@@ -119,7 +119,11 @@ class TranslationPipeline(Text2TextGenerationPipeline):
         """
         source, target = options.src_lang, options.tgt_lang
         if self._knows_languages:  # the first token to write is the language's
-            token = {} if target is None else {"forced_bos_token_id": self.tokenizer.get_lang_id(target)}
+            token = (
+                {}
+                if target is None
+                else {"forced_bos_token_id": self.tokenizer.get_lang_id(target)}
+            )
             return replace(options, settings={**token, **options.settings})
         said = self.said_of(f"translation_{source}_to_{target}")
         if said is None:
