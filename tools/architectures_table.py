@@ -36,6 +36,8 @@ def row(model_type):
             stacks = [anatomy.encoder, anatomy.decoder]
         case spec.Pyramid():
             stacks = list(anatomy.stages[:1])
+        case spec.Own():
+            stacks = []
         case _:
             stacks = [anatomy]
     blocks = [first(part) for part in stacks]
@@ -46,20 +48,22 @@ def row(model_type):
         "; ".join(_unique(norms(block) for block in blocks)),
         "; ".join(_unique(positions(s, b) for s, b in zip(stacks, blocks, strict=True))),
         "; ".join(_unique(attention(block) for block in blocks)),
-        "; ".join(_unique(mlp(block.mlp) for block in blocks)),
+        "; ".join(_unique(mlp(getattr(block, "mlp", block)) for block in blocks)),
         ", ".join(tasks(module.HEADS)),
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def first(part):
-    """The first block of a stack or a stage."""
+    """The first block of a stack or a stage; an architecture's own is `Own`."""
     if isinstance(part, spec.Stage):
         return part.blocks[0]
-    return part.block if isinstance(part.block, spec.Block) else part.block(0)
+    return part.block(0) if callable(part.block) else part.block
 
 
 def norms(block):
+    if isinstance(block, spec.Own):
+        return "*own*"
     order = type(block.order).__name__.lower()
     return f"{order} {type(block.order.norm).__name__}"
 
@@ -69,19 +73,20 @@ def positions(stack, block):
     place = getattr(getattr(stack, "embed", None), "position", None)
     if place is not None:
         found.append(type(place).__name__.lower())
-    if getattr(block.attn, "rotary", None) is not None:
+    organ = getattr(block, "attn", block)
+    if getattr(organ, "rotary", None) is not None:
         found.append("rotary")
     if getattr(stack, "bias", None) is not None:
         found.append("*own bias*" if isinstance(stack.bias, spec.Own) else "relative bias")
-    if isinstance(block.attn, spec.Own):
+    if isinstance(organ, spec.Own):
         found.append("*own*")
-    if isinstance(block.attn, spec.Windows):
+    if isinstance(organ, spec.Windows):
         found.append("offsets")
     return ", ".join(found) or "none"
 
 
 def attention(block):
-    attn = block.attn
+    attn = getattr(block, "attn", block)
     if isinstance(attn, spec.Own):
         return "*own*"
     grouped = attn.kv_heads and attn.kv_heads != attn.heads
