@@ -90,9 +90,11 @@ def accepted(model: PreTrainedModel) -> list[str]:
         return [*_IMAGES, *label_names(model.head_spec), *masked]
     names = [*_ALWAYS, *label_names(model.head_spec)]
     if isinstance(model.body, EncoderDecoder):
-        joined = model.body.decoder is not None and model.body.encoder is not None
-        names += [*_BOTH, *model.body.reads, *_further(model.body.encoder)] if joined else []
-        names += _DECODER if model.body.encoder is None else []
+        encoder = model.body.encoder
+        if encoder is None:
+            names += _DECODER
+        elif model.body.decoder is not None:
+            names += [*_BOTH, *model.body.reads, *_further(encoder)]
     else:
         names += [*_STACK, *_further(model.stack)]
     if "output_router_logits" in model.config.defaults:

@@ -49,6 +49,7 @@ class JoinedModel(PreTrainedModel):
     """A model whose encoder and decoder were trained apart, each as a class of its own."""
 
     pooler: nn.Module | None
+    parts: Any  # the encoder and the decoder, each a model
 
     def __init__(
         self,

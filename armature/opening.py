@@ -221,7 +221,7 @@ def _leave_out(model: PreTrainedModel, names: Names, lookup: Mapping[str, str]) 
     if model._is_base and lacks("head.dense"):
         model.head = None
     if getattr(model, "pooler", None) is not None and lacks("pooler.dense"):
-        model.pooler = None
+        model.pooler = None  # type: ignore[assignment]
     if isinstance(model.head_spec, tasks.Backbone) and lacks("norm"):
         model.body.norm = None  # type: ignore[assignment]
 

@@ -251,7 +251,7 @@ class PreTrainedModel(nn.Module):
     def initialise(self, module: nn.Module, name: str, tensor: Tensor) -> None:
         """Fill one fresh weight: norms with ones, biases with zeros, the rest at random."""
         if hasattr(module, "compute"):
-            module.compute(tensor)  # what no training made
+            module.compute(tensor)  # type: ignore[operator] - what no training made
         elif name == "weight" and tensor.dim() == 1:
             tensor.fill_(0.0 if isinstance(module, ShiftedRMSNorm) else 1.0)
         elif name in ("bias", "shift") and tensor.dim() <= 2:

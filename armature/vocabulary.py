@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -31,7 +31,7 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         return
     changed: dict[int, nn.Parameter] = {}
 
-    def resized(weight: nn.Parameter, fill: str = "weight") -> nn.Parameter:
+    def resized(weight: Any, fill: str = "weight") -> nn.Parameter:
         if id(weight) not in changed:
             fresh = _resized(model, weight, size, mean=mean and fill == "weight", fill=fill)
             changed[id(weight)] = nn.Parameter(fresh, requires_grad=weight.requires_grad)
@@ -40,7 +40,8 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
     out = model.get_output_embeddings()
     if out is not None:
         out.weight, out.out_features = resized(out.weight), size
-        out.bias = None if out.bias is None else resized(out.bias, "bias")
+        if out.bias is not None:
+            out.bias = resized(out.bias, "bias")
     shift = getattr(model.head, "shift", None)
     if shift is not None:
         model.head.shift = _resized(model, shift.t(), size, mean=False, fill="bias").t()
@@ -88,7 +89,7 @@ def replace(model: PreTrainedModel, table: nn.Embedding) -> None:
     model.config.vocab_size = len(table.weight)
 
 
-def _halves(model: PreTrainedModel) -> list[nn.Module]:
+def _halves(model: PreTrainedModel) -> list[Any]:
     body = model.body
     if isinstance(body, EncoderDecoder):
         return [half for half in (body.encoder, body.decoder) if half is not None]

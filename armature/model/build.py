@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -45,6 +45,7 @@ def build(anatomy: spec.Body, half: Half | None = None) -> nn.Module:
 
 def _excused(stack: Stack) -> Stack:
     """Let files lack what looks at another sequence: where the stack stood alone, it is new."""
+    block: Any
     for block in stack.blocks:
         if getattr(block, "cross", None) is not None:
             for module in (*block.cross.modules(), block.cross_norm):

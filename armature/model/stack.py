@@ -61,7 +61,7 @@ class Stack(nn.Module):
             memory_layout=memory_layout,
             cache=cache,
             record=record,
-            shared=dict(inputs.further),
+            shared={**inputs.further},
         )
         x = self.run(x, context)
         if cache is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -21,6 +21,8 @@ class ModelOutput(Mapping[str, Any]):
     Fields that are None count as absent for keys, indices and slices, so `outputs[0]` is the
     loss when labels were given and the logits when they were not.
     """
+
+    __match_args__: ClassVar[tuple[str, ...]]
 
     def _present(self) -> dict[str, Any]:
         named = ((field.name, getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
