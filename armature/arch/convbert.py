@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from armature.arch import bert
 from armature.config import Config
-from armature.model.spec import Learned, Own, Stack
+from armature.model.spec import Block, Learned, Own, Stack
 from armature.outputs.tasks import (
     Base,
     MaskedLM,
@@ -39,6 +39,7 @@ SYNONYMS: dict[str, str] = {}
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     stack = bert.encoder(c, Learned(c.max_position_embeddings))
+    assert isinstance(stack.block, Block)
     block = replace(stack.block, attn=Own(lambda: _attention()(c)))
     if c.num_groups != 1:
         block = replace(block, mlp=Own(lambda: _grouped()(c)))

@@ -61,7 +61,7 @@ def _attention() -> type[nn.Module]:
         def __init__(self, c: Config) -> None:
             super().__init__(c)
             inner = self.heads * self.head_width
-            parts = dict.fromkeys("qkv", inner)
+            parts = dict.fromkeys("qkv", int(inner))
             self.qkv = LinearGroup(c.hidden_size, parts, bias=False, groups=self.heads)
             self.q_bias = nn.Parameter(torch.zeros(inner))
             self.v_bias = nn.Parameter(torch.zeros(inner))

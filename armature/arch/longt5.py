@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from armature.arch import t5
 from armature.checkpoint.views import Rows, View
@@ -74,6 +74,7 @@ def _near() -> type:
         def forward(self, x: Tensor, context: Context) -> Tensor:
             """(N, D) → (N, D)."""
             layout, reach = context.layout, self.reach
+            assert context.bias is not None
             real = layout.unpack(x.new_ones(len(x), 1))[..., 0] > 0  # (B, T)
             q, k, v = (self._heads(layout.unpack(part)) for part in self.qkv(x))  # (B, T, H, E)
             q, k, v = self._cut(q), self._around(self._cut(k)), self._around(self._cut(v))
@@ -104,7 +105,8 @@ def _near() -> type:
             _, k, v = (self._heads(part) for part in self.qkv(sums))  # (B, G, H, E)
             full = index <= owner.amax(1, keepdim=True)  # (B, G)
             seen = torch.where(real[..., None] == full[:, None], 0.0, _NEVER)  # (B, T, G)
-            bias = context.bias.side(owner, index) + seen[:, None]  # (B, H, T, G)
+            sides: Any = context.bias
+            bias = sides.side(owner, index) + seen[:, None]  # (B, H, T, G)
             bias = self._cut(bias.movedim(2, 1)).transpose(2, 3)  # (B, n, H, L, G)
             blocks = near[0].shape[1]
             further = [part[:, None].expand(-1, blocks, -1, -1, -1) for part in (k, v)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from armature.arch import bert, head_width
 from armature.config import Config
-from armature.model.spec import Learned, Own, Stack
+from armature.model.spec import Block, Learned, Own, Stack
 from armature.outputs.tasks import (
     Base,
     CausalLM,
@@ -38,6 +38,7 @@ SYNONYMS: dict[str, str] = {}
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     stack = bert.encoder(c, Learned(c.max_position_embeddings))
+    assert isinstance(stack.block, Block)
     waves = cache(lambda: _waves()(c))  # one table, that the embeddings own and attention reads
     block = replace(stack.block, attn=Own(lambda: _attention()(c)))
     return replace(stack, embed=Own(lambda: _embed()(c, waves())), block=block, bias=Own(waves))

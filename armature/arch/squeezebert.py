@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from armature.arch import bert, head_width, refuse
 from armature.config import Config
-from armature.model.spec import LayerNorm, Learned, Own, Post, Stack
+from armature.model.spec import Block, LayerNorm, Learned, Own, Post, Stack
 from armature.outputs.tasks import (
     Base,
     MaskedLM,
@@ -40,6 +40,7 @@ def spec(c: Config) -> Stack:
     """Return the anatomy."""
     refuse(c, embedding_size=c.hidden_size)
     stack = bert.encoder(c, Learned(c.max_position_embeddings))
+    assert isinstance(stack.block, Block)
     block = replace(
         stack.block,
         order=Post(LayerNorm(1e-12)),  # HF: whatever the config says

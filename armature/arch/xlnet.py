@@ -7,7 +7,7 @@ it starts from one trained vector, attends to the first stream, and its end is w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import refuse
@@ -99,7 +99,7 @@ def _embed() -> type:  # noqa: C901 - a module's methods
                 halves = (index,) * (rows // 2) + (back,) * (rows - rows // 2)
                 index, values = torch.cat(halves), torch.cat((values, -values))
             sight = Sight(rows, self.dropout(self._waves(values, x)), index, past=past)
-            sight.remembers = given.get("use_mems", self.use_mems[int(self.training)])
+            sight.remembers = bool(given.get("use_mems", self.use_mems[int(self.training)]))
             self._mask(sight, given, columns, before, x)
             if inputs.types is not None:
                 types = inputs.types.view(rows, columns)
@@ -128,7 +128,7 @@ def _embed() -> type:  # noqa: C901 - a module's methods
             found += [self._ahead(columns, before, x.device)] if self.one_way else []
             if found:
                 own = torch.eye(columns, dtype=torch.bool, device=x.device)
-                hidden = sum(part.long() for part in found) > 0
+                hidden = reduce(torch.logical_or, found)
                 sight.hidden = hidden.to(x.dtype)
                 sight.itself = (hidden & ~nn.functional.pad(own, (before, 0))).to(x.dtype)
 
@@ -156,13 +156,15 @@ def _block() -> type:  # noqa: C901 - two modules' methods
     class Relative(nn.Module):
         """Scores of content, of relative positions and of segments, each with a bias of its own."""
 
+        o: Tensor
+
         def __init__(self, c: Config) -> None:
             super().__init__()
             heads, width = c.n_head, c.d_head or c.d_model // c.n_head
             for name in ("q", "k", "v", "o", "r"):
                 setattr(self, name, nn.Parameter(torch.empty(c.d_model, heads, width)))
-            for name in ("r_r_bias", "r_s_bias", "r_w_bias"):
-                setattr(self, name, nn.Parameter(torch.empty(heads, width)))
+            biases = (nn.Parameter(torch.empty(heads, width)) for _ in range(3))
+            self.r_w_bias, self.r_r_bias, self.r_s_bias = biases
             self.seg_embed = nn.Parameter(torch.empty(2, heads, width))
             self.scale, self.dropout = width**-0.5, nn.Dropout(0.0)
             self.causal = False
@@ -194,7 +196,7 @@ def _block() -> type:  # noqa: C901 - two modules' methods
 
         def __init__(self, c: Config) -> None:
             kinds, eps = ("attn_norm", "mlp_norm"), c.layer_norm_eps
-            norms = {name: LayerNorm(c.d_model, eps=eps) for name in kinds}
+            norms: dict[str, nn.Module] = {name: LayerNorm(c.d_model, eps=eps) for name in kinds}
             mlp = Dense(c.d_model, c.d_inner, c.ff_activation, bias=True)
             super().__init__(Relative(c), mlp, norms, None)
             self.kept, self.reused, self.depth = c.mem_len or 0, c.reuse_len or 0, c.n_layer
@@ -251,7 +253,8 @@ def _writing() -> type:
             rows, width = ids.shape
             target = (torch.arange(width, device=ids.device) == width - 1).float()
             target = target.expand(rows, 1, width)
-            further = {"perm_mask": target.expand(rows, width, width), "target_mapping": target}
+            further: dict[str, Any] = {"target_mapping": target}
+            further["perm_mask"] = target.expand(rows, width, width)
             if self.past:
                 further["mems"] = [layer[:-2] for layer in self.past]
             layout = Layout.of(None, (rows, width), ids.device)

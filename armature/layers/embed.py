@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ class Inputs:
     types: Tensor | None = None  # (N,)
     positions: Tensor | None = None  # (N,)
     embeds: Tensor | None = None  # (N, D)
-    further: dict[str, Tensor] = field(default_factory=dict)  # of a call, unpacked: see `takes`
+    further: dict[str, Any] = field(default_factory=dict)  # of a call, unpacked: see `takes`
 
 
 class Embedding(nn.Embedding):

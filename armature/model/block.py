@@ -12,6 +12,8 @@ from armature.layers.context import Context
 class Block(nn.Module):
     """What every order of organs shares: their names, and dropout on what is added."""
 
+    attn: Any  # an organ of `layers`, or an architecture's own
+    mlp: Any
     attn_norm: nn.Module
     cross_norm: nn.Module
     mlp_norm: nn.Module

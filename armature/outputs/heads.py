@@ -171,7 +171,7 @@ class Summary(nn.Module):
             raise ConfigError(
                 f"config.json: no summary is called {kind!r}.{nearest(kind, _SUMMARIES)}"
             )
-        self.pick = _SUMMARIES[kind]
+        self.pick: tasks.Pick = _SUMMARIES[kind]
         labels = int(config.num_labels) if config.get("summary_proj_to_labels") else 0
         mapped = bool(config.get("summary_use_proj"))
         self.size = (labels or width) if mapped else width
