@@ -38,4 +38,5 @@ def test_one_forward_is_one_graph(name: str, *, padded: bool) -> None:
     assert found.keys() == wanted.keys()
     for key, value in wanted.items():
         if isinstance(value, torch.Tensor):
-            torch.testing.assert_close(found[key], value, atol=1e-9, rtol=1e-9)
+            # Slopes are computed in float32 from other columns, if there is padding on the left.
+            torch.testing.assert_close(found[key], value, atol=1e-6, rtol=1e-6)
