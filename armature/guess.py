@@ -9,6 +9,7 @@ from typing import Any
 
 from armature import arch
 from armature.checkpoint.hub import Source
+from armature.checkpoint.names import Names
 from armature.checkpoint.views import as_view
 from armature.config import Config
 
@@ -70,7 +71,8 @@ def _share(names: list[str], known: str, silent: Callable[[str], Config]) -> tup
     """Return which share of the tensors an architecture knows, and which of its own are there."""
     module = arch.find(known)
     named = module.names(silent(known)) if hasattr(module, "names") else module.NAMES
-    current = [_current(name, module.ALIASES) for name in names]
+    spelt = Names(named, aliases=module.ALIASES)
+    current = [spelt.canonical(name) for name in names]
     prefix = f"(?:{re.escape(module.PREFIX)}\\.)?" if module.PREFIX else ""
     rows = [
         _any(as_view(row).templates(), prefix)
@@ -92,12 +94,6 @@ def _any(templates: Iterable[str], prefix: str = "") -> re.Pattern[str]:
 
 def _numbered(template: str) -> str:
     return _FIELD.sub(r"\\d+", re.escape(template))
-
-
-def _current(name: str, aliases: Mapping[str, str]) -> str:
-    for old, new in aliases.items():
-        name = f".{name}.".replace(f".{old}.", f".{new}.")[1:-1]
-    return name
 
 
 def _by_name(name: str) -> str | None:

@@ -47,10 +47,11 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         model.head.shift = _resized(model, shift.t(), size, mean=False, fill="bias").t()
     for table in tables:
         table.weight, table.num_embeddings = resized(table.weight), size
-    fresh = [(name, changed.get(id(weight), weight), age) for name, weight, age in model._fresh]
     model._fresh = [
-        (name, weight, weight._version if id(weight) in map(id, changed.values()) else age)
-        for name, weight, age in fresh
+        (name, new, new._version)
+        if (new := changed.get(id(weight))) is not None
+        else (name, weight, age)
+        for name, weight, age in model._fresh
     ]
     model.config.vocab_size = size
 

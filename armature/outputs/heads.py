@@ -332,14 +332,7 @@ def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
 
 def _real(labels: Tensor, given: Given) -> Tensor:
     """Return labels (B, T) of which those at padding do not count."""
-    index, hidden = given.layout.index, given.layout.hidden
-    if hidden is not None:
-        return labels.masked_fill(hidden, losses.IGNORED)
-    if index is None:
-        return labels
-    kept = torch.full_like(labels, losses.IGNORED).flatten()
-    kept[index] = labels.flatten()[index]
-    return kept.view_as(labels)
+    return labels.masked_fill(~given.layout.mask.to(labels.device), losses.IGNORED)
 
 
 def build_head(
