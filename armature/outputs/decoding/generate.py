@@ -18,16 +18,11 @@ from armature.outputs.decoding.controls import Frame, controls
 from armature.outputs.decoding.history import History
 from armature.outputs.decoding.lengths import new_token_limits, padding_token
 from armature.outputs.decoding.prompt import Prompt, read_prompt
-from armature.outputs.decoding.results import (
-    GenerateBeamDecoderOnlyOutput,
-    GenerateBeamEncoderDecoderOutput,
-    GenerateDecoderOnlyOutput,
-    GenerateEncoderDecoderOutput,
-)
+from armature.outputs.decoding.results import result_of, shown
 from armature.outputs.decoding.rules import tokens_of
 from armature.outputs.decoding.search import Record, Search, search
 from armature.outputs.decoding.settings import settle
-from armature.outputs.decoding.steps import Generates
+from armature.outputs.decoding.steps import Generates, Steps
 from armature.outputs.decoding.stop import stop
 from armature.outputs.results import ModelOutput
 
@@ -120,7 +115,7 @@ def _generate(
     copies = 1 if beams else config.num_return_sequences or 1
     limits = new_token_limits(model, prompt, config)
     capacity = prompt.ids.shape[1] + min(int(limits.max()), _ROOM)
-    steps = model.steps(prompt.ids, prompt.mask, prompt.inputs, capacity)
+    steps = _begin(model, prompt, config, capacity)
     history, scores = History(prompt), steps.start()
     rows = torch.arange(prompt.rows, device=scores.device).repeat_interleave(copies)
     if copies > 1:
@@ -149,20 +144,50 @@ def _generate(
         hear=callbacks.hear,
     )
     if beams:
-        return _of_beams(model, prompt, config, run, beam_search(run, scores, config))
-    callbacks.hear(prompt.ids[rows])
-    sequences = torch.cat([prompt.ids[rows], search(run, scores)], 1)
-    kind = GenerateEncoderDecoderOutput if model.is_encoder_decoder else GenerateDecoderOnlyOutput
-    return kind(sequences, _kept(run.record.scores), _kept(run.record.logits))
+        found = _of_beams(prompt, config, run, beam_search(run, scores, config))
+        rows = rows.repeat_interleave(config.num_beams or 1)
+    else:
+        callbacks.hear(prompt.ids[rows])
+        found = {"sequences": torch.cat([prompt.ids[rows], search(run, scores)], 1)}
+        if kept and run.said is not None:
+            found["past_key_values"] = _cache(steps, prompt.lengths[rows] + run.said - 1)
+    found |= {"scores": _kept(run.record.scores), "logits": _kept(run.record.logits)}
+    if kept:
+        encoder = model.is_encoder_decoder
+        found |= {
+            **getattr(steps, "encoder_seen", {}),
+            **shown(getattr(steps, "seen", ()), rows, encoder=encoder),
+        }
+    return result_of(beams=beams, encoder=model.is_encoder_decoder, found=found)
+
+
+def _begin(model: Generates, prompt: Prompt, config: GenerationConfig, capacity: int) -> Steps:
+    """Return the steps of a call, which show and keep what it asks for."""
+    how: dict[str, Any] = {}
+    if config.return_dict_in_generate:
+        asked = ("output_attentions", "output_hidden_states")
+        how = {name: True for name in asked if getattr(config, name)}
+    steps = model.steps(prompt.ids, prompt.mask, {**prompt.inputs, **how}, capacity)
+    for name in how if not hasattr(steps, "seen") else ():
+        raise ArgumentError(
+            f"this architecture's generation does not record what `{name}=True` asks for.\n"
+            f"  → call the model on the generated sequences: model(ids, {name}=True)"
+        )
+    return steps
+
+
+def _cache(steps: Steps, lengths: Tensor) -> Any:
+    """Return the cache of a generation, without what was read after a row's end."""
+    cache = getattr(steps, "cache", None)
+    if cache is not None and cache.crops:
+        held = torch.tensor(cache.lengths, device=lengths.device)
+        cache.crop((held - lengths).clamp(min=0))
+    return cache
 
 
 def _of_beams(
-    model: Generates,
-    prompt: Prompt,
-    config: GenerationConfig,
-    run: Search,
-    best: list[list[Hypothesis]],
-) -> ModelOutput:
+    prompt: Prompt, config: GenerationConfig, run: Search, best: list[list[Hypothesis]]
+) -> dict[str, Any]:
     """Lay out the best continuations of each prompt below each other."""
     wanted = config.num_return_sequences or 1
     ends = tokens_of(config.eos_token_id)
@@ -171,19 +196,13 @@ def _of_beams(
     chosen = [hypothesis for hypotheses in best for hypothesis in hypotheses[:wanted]]
     rows = [row for row, hypotheses in enumerate(best) for _ in hypotheses[:wanted]]
     new = pad_sequence([h.tokens for h in chosen], batch_first=True, padding_value=fill)
-    sequences = torch.cat([prompt.ids[rows], new], 1)
-    scores = trail = None
+    found: dict[str, Any] = {"sequences": torch.cat([prompt.ids[rows], new], 1)}
     if run.record.scores is not None:
-        scores = torch.tensor([h.score for h in chosen], device=new.device)
+        found["sequences_scores"] = torch.tensor([h.score for h in chosen], device=new.device)
     if run.record.keeps:
         parents = [h.parents for h in chosen if h.parents is not None]
-        trail = pad_sequence(parents, batch_first=True, padding_value=-1)
-    kind = (
-        GenerateBeamEncoderDecoderOutput
-        if model.is_encoder_decoder
-        else GenerateBeamDecoderOnlyOutput
-    )
-    return kind(sequences, scores, _kept(run.record.scores), _kept(run.record.logits), trail)
+        found["beam_indices"] = pad_sequence(parents, batch_first=True, padding_value=-1)
+    return found
 
 
 def _several(functions: Any) -> list[Callable[..., Any]]:
@@ -202,6 +221,9 @@ def _usable(result: Any, config: GenerationConfig) -> Tensor | ModelOutput:
     if not config.return_dict_in_generate:
         return result.sequences.clone()
     for name, value in result.items():
-        many = isinstance(value, tuple)
-        setattr(result, name, tuple(v.clone() for v in value) if many else value.clone())
+        setattr(result, name, _copied(value))
     return result
+
+
+def _copied(value: Any) -> Any:
+    return tuple(map(_copied, value)) if isinstance(value, tuple) else value.clone()

@@ -198,7 +198,7 @@ def _of_lengths(config: GenerationConfig, given: set[str]) -> Iterator[str]:
         least, most = getattr(config, low), getattr(config, high)
         if {low, high} <= given and least is not None and most is not None and least > most:
             yield f"`{low}={least}` is more than `{high}={most}` allows.\n  → change one of the two"
-    wanted = {"output_scores", "output_logits"} & given
+    wanted = {name for name in given if name.startswith("output_")}
     for name in sorted(wanted):
         if getattr(config, name) and not config.return_dict_in_generate:
             yield f"`{name}=True` has no place in plain ids.\n  → add return_dict_in_generate=True"

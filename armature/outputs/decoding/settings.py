@@ -86,7 +86,6 @@ def settle(
     if config.do_sample is None:
         config.do_sample = False
     check(config, asked)
-    _refuse_unseen(config, asked)
     for text in _without_effect(config, given):
         note(f"generate(): {text}")
     return config, {name: value for name, value in inputs.items() if value is not None}
@@ -97,16 +96,6 @@ def _refuse(arguments: dict[str, Any]) -> None:
         value = arguments.pop(name, None)
         if value is not None and value is not False:
             raise ArgumentError(f"generate() cannot use `{name}`: {reason}")
-
-
-def _refuse_unseen(config: GenerationConfig, asked: dict[str, Any]) -> None:
-    """Refuse records of what decoding does not see."""
-    for name in ("output_attentions", "output_hidden_states"):
-        if asked.get(name) and getattr(config, name):
-            raise ArgumentError(
-                f"generate() does not record what `{name}=True` asks for.\n"
-                f"  → call the model on the generated sequences: model(ids, {name}=True)"
-            )
 
 
 def _without_effect(config: GenerationConfig, given: dict[str, Any]) -> Iterator[str]:

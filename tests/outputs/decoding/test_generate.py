@@ -316,7 +316,6 @@ class TestArguments:
             ({"early_stopping": "always", "num_beams": 2}, '"never"'),
             ({"suppress_tokens": [3], "forced_eos_token_id": 3}, "forbids"),
             ({"output_scores": True}, "return_dict_in_generate=True"),
-            ({"return_dict_in_generate": True, "output_attentions": True}, "does not record"),
             ({"return_dict_in_generate": True, "output_hidden_states": True}, "does not record"),
             ({"num_beams": 4, "num_beam_groups": 2}, "diverse beam search"),
             ({"penalty_alpha": 0.6, "top_k": 4}, "contrastive search"),
