@@ -138,8 +138,11 @@ class StackSteps:
                 self.crop(width - counts)
             return scores
         columns = torch.arange(width, device=tokens.device).expand(rows, width)
-        real = None if counts is None else columns < counts[:, None]
-        layout = Layout.of(real, (rows, width), tokens.device).after(self.cache.lengths)
+        lengths, index = (width,) * rows, None
+        if counts is not None:  # a row may read nothing
+            lengths = tuple(counts.tolist())
+            index = (columns < counts[:, None]).flatten().nonzero().squeeze(1)
+        layout = Layout(lengths, width, tokens.device, index, past=self.cache.lengths)
         tokens, row_of = layout.pack(tokens), layout.row_of
         places = self._positions[row_of] + layout.pack(columns)
         if self._place is not None:

@@ -51,6 +51,9 @@ class Search:
     record: Record = field(default_factory=Record)
     hear: Callable[[Tensor], None] | None = None
     """Called with each new token of every row, (R,)."""
+    plain: list[Control] = field(default_factory=list)
+    """The controls that the settings ask for, without a caller's functions."""
+    vocabulary: int = 0
     said: Tensor | None = None
     """(R,) how many new tokens each row got, its end included."""
 

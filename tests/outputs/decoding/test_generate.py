@@ -320,7 +320,6 @@ class TestArguments:
             ({"num_beams": 4, "num_beam_groups": 2}, "diverse beam search"),
             ({"penalty_alpha": 0.6, "top_k": 4}, "contrastive search"),
             ({"force_words_ids": [[1]]}, "constrained"),
-            ({"assistant_model": object()}, "assisted"),
             ({"stop_strings": ["x"]}, "tokenizer=tokenizer"),
             ({"bad_words_ids": [[1, 99]]}, "holds 99"),
             ({"sequence_bias": [3]}, "sequence_bias"),
