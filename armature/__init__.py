@@ -34,6 +34,8 @@ _HOMES = {
     "PreTrainedModel": "armature.pretrained",
     "BatchEncoding": "armature.inputs.text.encoding",
     "GenerationConfig": "armature.outputs.decoding",
+    "Cache": "armature.layers.cache",
+    "cache_bytes": "armature.stepping",
     "LogitsProcessor": "armature.outputs.decoding",
     "LogitsProcessorList": "armature.outputs.decoding",
     "StoppingCriteria": "armature.outputs.decoding",

@@ -203,6 +203,8 @@ def _single(
     inputs.further = {name: given[name] for name in _further(stack) if name in given}
     record = asked.record(stack)
     x = stack(inputs, record, cache=cache)
+    if cache is not None:
+        cache.note(inputs.tokens, inputs.layout)
     return _finish(model, x, inputs, labels, choices, ids) | {
         "past_key_values": cache,
         "mems": tuple(record.kept_mems) or None,

@@ -85,14 +85,17 @@ class SelfAttention(_Attention):
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, context: Context, rule: Rule) -> Tensor:
         layout, cache = context.layout, context.cache
         asked = context.layer in context.record.attentions
-        stored = None
+        kept = stored = None
         if cache is not None:
-            stored = cache.layer(context.layer).append(k, v, layout, cache.capacity)
-        if stored is None or not any(layout.past):
+            window = rule.window if rule.causal and rule.bias is None else None
+            kept = cache.layer(context.layer, window)
+            stored = kept.append(k, v, layout, cache.room(window))
+        if kept is None or stored is None or not any(layout.past):
             if asked:
                 shares = kernels.weights(q, k, layout, layout, rule)
                 context.record.kept_attentions[context.layer] = shares
             return kernels.attend(q, k, v, layout, layout, rule)
+        layout = kept.held(layout)
         if asked:
             shares = kernels.weights_cached(q, stored[0], layout, rule)
             context.record.kept_attentions[context.layer] = shares

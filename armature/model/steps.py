@@ -53,6 +53,7 @@ class StackSteps:
         self._stack, self._score, self._place = stack, score, place
         self._prompt, self._memory = prompt, memory
         self.cache = Cache(capacity)
+        self.whole: Tensor | None = None  # (B, T) where the caller's prompts have tokens
         self.seen: list[Seen] = []
         self.encoder_seen: dict[str, Any] = {}  # what an encoder showed, by the names of a result
         self._watched = (False, False)
@@ -69,6 +70,11 @@ class StackSteps:
         self._always = self._stale = False
         if self._switch is not None and prompt.tokens is not None:
             self._texts = list(prompt.tokens.split(prompt.layout.lengths))
+
+    def resume(self, cache: Cache) -> None:
+        """Go on after what a cache holds, and keep what is read in it."""
+        cache.capacity = max(cache.capacity, self.cache.capacity)
+        self.cache = cache
 
     def watch(self, *, states: bool, attentions: bool) -> None:
         """Keep in `seen` what each pass shows."""
@@ -155,7 +161,7 @@ class StackSteps:
     def crop(self, counts: int | Tensor) -> None:
         """Forget the last tokens of each row: so many of all, or of each, (B,)."""
         before = self.cache.lengths
-        self.cache.crop(counts)
+        self.cache.shorten(counts)
         self._positions = self._positions - counts
         if self._texts is not None:
             kept = self.cache.lengths
@@ -207,14 +213,15 @@ class StackSteps:
 
         states = {i: layout.unpack(x) for i, x in record.kept_states.items()}
         shares = record.kept_attentions
-        if shares and self._prompt.layout.index is not None and layout is not self._prompt.layout:
+        if shares and self.whole is not None and layout is not self._prompt.layout:
             columns = self._columns(layout)
             shares = {i: _spread(share, columns) for i, share in shares.items()}
         return Seen(tuple_of(states), tuple_of(shares), tuple_of(record.kept_cross))
 
     def _columns(self, layout: Layout) -> list[Tensor]:
         """Return the column of every token so far, row by row, as the caller padded the prompts."""
-        real = self._prompt.layout.mask[self._order.to(layout.device)]
+        assert self.whole is not None
+        real = self.whole[self._order.to(layout.device)]
         width, found = real.shape[1], []
         for row, total in zip(real, layout.totals, strict=True):
             first = row.nonzero().squeeze(1)

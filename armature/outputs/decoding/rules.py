@@ -53,6 +53,8 @@ _FLAG: Rule = (lambda value: isinstance(value, bool), "True or False")
 _TOKEN: Rule = (lambda value: isinstance(value, int), "a token id")
 _TOKENS: Rule = (lambda value: isinstance(value, int) or _tokens(value), "a token id, or a list")
 
+CACHES = ("dynamic", "dynamic_full", "static", "sliding_window", "hybrid", "hybrid_chunked")
+
 RANGES: dict[str, Rule] = {
     "max_length": _whole(1),
     "max_new_tokens": _whole(1),
@@ -76,6 +78,9 @@ RANGES: dict[str, Rule] = {
     "eta_cutoff": (lambda value: _number(value) and 0 <= value < 1, "from 0 to below 1"),
     "repetition_penalty": _above(0),
     "encoder_repetition_penalty": _above(0),
+    "presence_penalty": (_number, "a number"),
+    "frequency_penalty": (_number, "a number"),
+    "guidance_scale": _above(0),
     "no_repeat_ngram_size": _whole(0),
     "encoder_no_repeat_ngram_size": _whole(0),
     "bad_words_ids": (_token_lists, "a list of lists of token ids, none of them empty"),
@@ -88,6 +93,11 @@ RANGES: dict[str, Rule] = {
     "eos_token_id": _TOKENS,
     "pad_token_id": _TOKEN,
     "penalty_alpha": _between(0, 1),
+    "cache_implementation": (
+        lambda value: value in CACHES,
+        f"one of {', '.join(CACHES)}; none is moved to other memory or made smaller by rounding",
+    ),
+    "max_cache_len": _whole(1),
     "prompt_lookup_num_tokens": _whole(1),
     "max_matching_ngram_size": _whole(1),
     "num_assistant_tokens": _whole(1),
@@ -105,7 +115,6 @@ RANGES: dict[str, Rule] = {
 # Strategies that need more than a model's next scores; each names when it is asked for.
 _ABSENT: dict[str, tuple[Callable[[GenerationConfig], Any], str]] = {
     "dola_layers": (lambda c: c.dola_layers, "decoding by contrasting layers"),
-    "guidance_scale": (lambda c: c.guidance_scale not in (None, 1), "guidance by a second prompt"),
     "assistant_early_exit": (lambda c: c.assistant_early_exit, "drafts of its own lower layers"),
     "use_mtp": (lambda c: c.use_mtp, "drafts of its own further heads"),
     "speculation_type": (lambda c: c.speculation_type, "another way of drafting"),
