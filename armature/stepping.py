@@ -173,10 +173,11 @@ def cache_bytes(model: PreTrainedModel, rows: int, tokens: int, *, source: int =
     """
     total = 0
     for index in model.stack.schedule:
-        block = model.stack.blocks[index]
-        for attention, columns in ((block.attn, tokens), (getattr(block, "cross", None), source)):
+        block: Any = model.stack.blocks[index]
+        for attention, held in ((block.attn, tokens), (getattr(block, "cross", None), source)):
+            columns = held
             if isinstance(attention, SelfAttention) and attention.causal and attention.window:
-                columns = min(columns, window_columns(attention.window))
+                columns = min(held, window_columns(attention.window))
             if attention is not None:
                 total += rows * columns * attention.kv_heads * attention.head_width
     return 2 * total * model.dtype.itemsize
