@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,8 @@ class StackSteps:
         self.seen: list[Seen] = []
         self.encoder_seen: dict[str, Any] = {}  # what an encoder showed, by the names of a result
         self._watched = (False, False)
+        self._peeked: tuple[int, ...] = ()
+        self._early: dict[int, Tensor] = {}  # packed states of the layers peeked at
         self._read: tuple[Tensor, tuple[int, ...]] = (torch.empty(0), ())
         self._rows: Tensor | None = None  # of the last pass that go on
         # New tokens go on in the segment of the prompt's last one, and after its position.
@@ -79,6 +81,23 @@ class StackSteps:
     def watch(self, *, states: bool, attentions: bool) -> None:
         """Keep in `seen` what each pass shows."""
         self._watched = (states, attentions)
+
+    @property
+    def depth(self) -> int:
+        """How many layers a token passes."""
+        return self._stack.depth
+
+    def peek(self, layers: Sequence[int]) -> None:
+        """Show in `earlier` what the states of these layers would say."""
+        self._peeked = tuple(layers)
+
+    @property
+    def earlier(self) -> Tensor:
+        """(L, B, V) scores by earlier layers of the token that follows what was just read."""
+        lengths = torch.tensor(self._read[1], device=self._read[0].device)
+        ends = lengths.cumsum(0) - 1
+        ends = ends if self._rows is None else ends[self._rows]
+        return torch.stack([self._score(self._early[i][ends]) for i in self._peeked])
 
     def reread(self) -> None:
         """Keep no cache: read the whole text anew for every word.
@@ -198,9 +217,11 @@ class StackSteps:
         memory, layout = self._memory or (None, None)
         every = frozenset(range(self._stack.depth + 1))
         states, attentions = self._watched
-        record = Record(every if states else frozenset(), every if attentions else frozenset())
+        layers = every if states else frozenset(self._peeked)
+        record = Record(layers, every if attentions else frozenset())
         x = self._stack(inputs, record, cache=self.cache, memory=memory, memory_layout=layout)
         self._read, self._rows = (x, inputs.layout.lengths), None
+        self._early = record.kept_states if self._peeked else {}
         if states or attentions:
             self.seen.append(self._shown(record, inputs.layout))
         return x

@@ -33,6 +33,7 @@ def check_drafting(model: Generates, config: GenerationConfig, assistant: Any) -
     for other, asked in {
         "num_beams": (config.num_beams or 1) > 1,
         "penalty_alpha": config.penalty_alpha and not config.do_sample,
+        "dola_layers": config.dola_layers,
         "use_cache": config.use_cache is False,
         "output_attentions": config.output_attentions,
         "output_hidden_states": config.output_hidden_states,

@@ -93,6 +93,10 @@ RANGES: dict[str, Rule] = {
     "eos_token_id": _TOKENS,
     "pad_token_id": _TOKEN,
     "penalty_alpha": _between(0, 1),
+    "dola_layers": (
+        lambda value: value in ("low", "high") or (_tokens(value) and len(value) > 0),
+        '"low", "high" or a list of layers',
+    ),
     "cache_implementation": (
         lambda value: value in CACHES,
         f"one of {', '.join(CACHES)}; none is moved to other memory or made smaller by rounding",
@@ -114,7 +118,6 @@ RANGES: dict[str, Rule] = {
 
 # Strategies that need more than a model's next scores; each names when it is asked for.
 _ABSENT: dict[str, tuple[Callable[[GenerationConfig], Any], str]] = {
-    "dola_layers": (lambda c: c.dola_layers, "decoding by contrasting layers"),
     "assistant_early_exit": (lambda c: c.assistant_early_exit, "drafts of its own lower layers"),
     "use_mtp": (lambda c: c.use_mtp, "drafts of its own further heads"),
     "speculation_type": (lambda c: c.speculation_type, "another way of drafting"),
@@ -172,6 +175,7 @@ def tokens_of(value: int | list[int] | None) -> list[int]:
 def _contradictions(config: GenerationConfig, given: set[str]) -> Iterator[str]:
     yield from _of_strategy(config, given)
     yield from _of_contrast(config, given)
+    yield from _of_layers(config)
     yield from _of_groups(config)
     yield from _of_demands(config)
     yield from _of_lengths(config, given)
@@ -218,6 +222,21 @@ def _of_contrast(config: GenerationConfig, given: set[str]) -> Iterator[str]:
         yield f"{asked}, which draws nothing.\n  → drop do_sample"
     if (config.top_k or 0) < 2:
         yield f"{asked} among the best tokens, but top_k={config.top_k}.\n  → pass top_k=4, or more"
+
+
+def _of_layers(config: GenerationConfig) -> Iterator[str]:
+    others = {
+        "num_beams": (config.num_beams or 1) > 1,
+        "penalty_alpha": config.penalty_alpha,
+        "guidance_scale": config.guidance_scale not in (None, 1),
+        "prompt_lookup_num_tokens": config.prompt_lookup_num_tokens,
+    }
+    for name, asked in others.items() if config.dola_layers else ():
+        if asked:
+            yield (
+                f"`dola_layers` contrasts layers token by token, which does not go with "
+                f"`{name}={getattr(config, name)!r}`.\n  → drop one of the two"
+            )
 
 
 def _of_groups(config: GenerationConfig) -> Iterator[str]:

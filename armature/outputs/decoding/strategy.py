@@ -15,6 +15,7 @@ from armature.outputs.decoding.beam import Hypothesis, beam_search
 from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.constraints import Demands, constraints_of
 from armature.outputs.decoding.contrastive import contrastive_search, contrasts
+from armature.outputs.decoding.dola import Contrasted
 from armature.outputs.decoding.drafts import Lookup
 from armature.outputs.decoding.groups import GroupSearch
 from armature.outputs.decoding.guidance import Guided, guided, second_prompt
@@ -71,6 +72,9 @@ def begin(
     cache = getattr(steps, "cache", None)
     if cache is not None and not how.get("output_attentions"):
         cache.slides = _SLIDES[config.cache_implementation]
+    if config.dola_layers:
+        tied = bool(getattr(model.config, "tie_word_embeddings", True))
+        return Contrasted(steps, config.dola_layers, tied=tied)
     if guided(config):
         given = helpers.negative_prompt_ids, helpers.negative_prompt_attention_mask
         ids, mask = second_prompt(prompt, *given)
