@@ -50,18 +50,23 @@ class Contrasted:
         self.steps: Any = able(steps, ("peek", "depth"), "contrasting layers")
         self.layers = early_layers(asked, self.steps.depth, tied=tied)
         self.steps.peek(self.layers)
+        self.raw = torch.empty(0)
+        """What the last layer made of the tokens just read."""
 
     def start(self) -> Tensor:
         """Read the prompts; return the scores (B, V) of each row's next token."""
-        return contrast(self.steps.start(), self.steps.earlier)
+        self.raw = self.steps.start().float()
+        return contrast(self.raw, self.steps.earlier)
 
     def step(self, tokens: Tensor) -> Tensor:
         """Append one token to each row."""
-        return contrast(self.steps.step(tokens), self.steps.earlier)
+        self.raw = self.steps.step(tokens).float()
+        return contrast(self.raw, self.steps.earlier)
 
     def select(self, rows: Tensor) -> None:
         """Keep the rows named."""
         self.steps.select(rows)
+        self.raw = self.raw[rows]
 
     def __getattr__(self, name: str) -> Any:
         """Show what the steps show, but for reading several tokens, which one layer is not for."""

@@ -69,6 +69,8 @@ class Guided:
     def __init__(self, steps: Steps, other: Steps, scale: float) -> None:
         """Join the steps of the prompt and of what guides it; above 1, `scale` leads away."""
         self.steps, self.other, self.scale = steps, other, scale
+        self.raw = torch.empty(0)
+        """What the prompt alone made of the tokens just read."""
 
     def start(self) -> Tensor:
         """Read both prompts; return the scores (B, V) of each row's next token."""
@@ -92,9 +94,11 @@ class Guided:
         """Keep the rows named of both."""
         self.steps.select(rows)
         self.other.select(rows)
+        self.raw = self.raw[rows]
 
     def _joined(self, scores: Tensor, other: Tensor) -> Tensor:
-        scores, other = scores.float().log_softmax(-1), other.float().log_softmax(-1)
+        self.raw = scores.float()
+        scores, other = self.raw.log_softmax(-1), other.float().log_softmax(-1)
         # What cannot be said at all stays so: infinite minus infinite is no number.
         joined = other + self.scale * (scores - other)
         return torch.where(scores == float("-inf"), scores, joined)
