@@ -19,6 +19,8 @@ _CALLBACKS = (
     "prefix_allowed_tokens_fn",
     "streamer",
     "seed",
+    "assistant_model",
+    "assistant_tokenizer",
 )
 NEW_TOKENS = 20  # where nothing says how many
 
@@ -178,7 +180,7 @@ class WritingPipeline(Pipeline):
             settings["seed"] = [settings["seed"]] * rows
         if options.stop_sequence is not None:
             settings["stop_strings"] = options.stop_sequence
-        if settings.get("stop_strings"):
+        if settings.get("stop_strings") or settings.get("assistant_tokenizer"):
             settings["tokenizer"] = self.tokenizer
         return settings
 
