@@ -36,6 +36,11 @@ def steps(
     if not isinstance(model.head_spec, tasks.WordHead) or model.head is None:
         raise ArgumentError(f"{type(model).__name__} has no word head, so it cannot generate")
     if hasattr(model.stack.embed, "steps"):
+        if inputs.get("past_key_values") is not None:
+            raise ArgumentError(
+                f"{type(model).__name__} reads its text anew for every token, so it cannot go on "
+                "from `past_key_values`.\n  → pass the whole text alone"
+            )
         return model.stack.embed.steps(model.stack, model.head.scores, prompt)
     given = dict(inputs)
     cache, cached = _cache(model, given), given.pop("use_cache", True)

@@ -126,6 +126,12 @@ def follow(
         new = contrastive_search(run, scores, shows, config, prompt.lengths[rows])
     elif assisted(config, helpers):
         rewinds = cast("Rewinds", able(steps, ("extend", "crop"), "assisted decoding"))
+        cache = getattr(steps, "cache", None)
+        if cache is not None and not cache.crops:
+            raise ArgumentError(
+                "assisted decoding is not possible with this architecture: what it remembers of a "
+                "text cannot be taken back.\n  → use greedy search, sampling or beam search"
+            )
         new = assisted_search(run, scores, rewinds, _drafts(prompt, config, run, helpers))
     else:
         new = search(run, scores)

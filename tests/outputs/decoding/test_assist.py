@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from armature import Cache
 from armature.auto import model_class
 from armature.errors import ArgumentError
 from armature.outputs.decoding.drafts import looked_up
@@ -269,3 +270,17 @@ def test_what_does_not_go_with_drafts_is_refused(table_model, settings, words):
     for wrong in ({"prompt_lookup_num_tokens": 0}, {"max_matching_ngram_size": 0}):
         with pytest.raises(ArgumentError, match="whole number, 1 or more"):
             table_model().generate(PROMPTS, **wrong)
+
+
+@pytest.mark.parametrize("name", ["xlm-untied", "transfo_xl-one-table"])
+def test_architectures_that_take_nothing_back_say_so(name):
+    model = opened(name)
+    ids = torch.tensor([[5, 6, 7]])
+    for ways in ({"prompt_lookup_num_tokens": 3}, {"assistant_model": model}):
+        with pytest.raises(ArgumentError, match="not possible with this architecture"):
+            model.generate(ids, max_new_tokens=4, pad_token_id=0, **ways)
+    if name.startswith("xlm"):
+        with pytest.raises(ArgumentError, match="cannot go on from `past_key_values`"):
+            model.generate(ids, past_key_values=Cache(), pad_token_id=0)
+        with pytest.raises(ArgumentError, match="not possible with this architecture"):
+            model.generate(ids, penalty_alpha=0.6, top_k=3, pad_token_id=0)
