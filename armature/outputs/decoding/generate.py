@@ -15,6 +15,7 @@ from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.controls import Frame, controls
 from armature.outputs.decoding.drafts import check_drafting
 from armature.outputs.decoding.guidance import check_guidance
+from armature.outputs.decoding.healing import healed
 from armature.outputs.decoding.history import History
 from armature.outputs.decoding.lengths import new_token_limits, padding_token
 from armature.outputs.decoding.prompt import Prompt, read_prompt
@@ -80,7 +81,7 @@ def generate(  # noqa: PLR0913
         streamer: Told of each new token; with one row and without beams.
         seed: One number, or one for each prompt: a row then draws by itself, whatever else is in
             the batch, and the global random state stays as it is.
-        tokenizer: What `stop_strings` are found with.
+        tokenizer: What `stop_strings` are found with, and tokens that `token_healing` may choose.
         assistant_model: A smaller model whose drafts are read in one pass: the same text, sooner.
         assistant_tokenizer: The assistant's, where its vocabulary is another; with `tokenizer`.
         negative_prompt_ids: (B, T) a second prompt, which `guidance_scale` leads away from; each
@@ -117,6 +118,8 @@ def generate(  # noqa: PLR0913
     try:
         with torch.inference_mode():
             prompt = read_prompt(model, inputs, model_inputs, config)
+            if config.token_healing:
+                prompt = healed(model, prompt, config, tokenizer)
             result = _generate(model, prompt, config, callbacks)
     except BaseException as error:
         if streamer is not None and hasattr(streamer, "fail"):

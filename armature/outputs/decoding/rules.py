@@ -62,6 +62,7 @@ RANGES: dict[str, Rule] = {
     "min_new_tokens": _whole(0),
     "max_time": _above(0),
     "do_sample": _FLAG,
+    "token_healing": _FLAG,
     "num_beams": _whole(1),
     "num_return_sequences": _whole(1),
     "early_stopping": (lambda value: value in (True, False, "never"), 'True, False or "never"'),
@@ -121,7 +122,6 @@ _ABSENT: dict[str, tuple[Callable[[GenerationConfig], Any], str]] = {
     "assistant_early_exit": (lambda c: c.assistant_early_exit, "drafts of its own lower layers"),
     "use_mtp": (lambda c: c.use_mtp, "drafts of its own further heads"),
     "speculation_type": (lambda c: c.speculation_type, "another way of drafting"),
-    "token_healing": (lambda c: c.token_healing, "token healing"),
     "watermarking_config": (lambda c: c.watermarking_config, "watermarking"),
     "forced_decoder_ids": (
         lambda c: c.forced_decoder_ids,
