@@ -85,21 +85,20 @@ class SelfAttention(_Attention):
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, context: Context, rule: Rule) -> Tensor:
         layout, cache = context.layout, context.cache
         asked = context.layer in context.record.attentions
-        kept = stored = None
+        stored = None
         if cache is not None:
             window = rule.window if rule.causal and rule.bias is None else None
-            kept = cache.layer(context.layer, window)
-            stored = kept.append(k, v, layout, cache.room(window))
-        if kept is None or stored is None or not any(layout.past):
+            stored = cache.layer(context.layer, window)
+            stored.append(k, v, layout, cache.room(window))
+        if stored is None or not any(layout.past):
             if asked:
                 shares = kernels.weights(q, k, layout, layout, rule)
                 context.record.kept_attentions[context.layer] = shares
             return kernels.attend(q, k, v, layout, layout, rule)
-        layout = kept.held(layout)
         if asked:
-            shares = kernels.weights_cached(q, stored[0], layout, rule)
+            shares = stored.weights(q, layout, rule)
             context.record.kept_attentions[context.layer] = shares
-        return kernels.attend_cached(q, *stored, layout, rule)
+        return stored.attend(q, layout, rule)
 
 
 class TogetherNormedAttention(SelfAttention):

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from armature.batch import Layout
 from armature.errors import ArgumentError
+from armature.layers import kernels
+from armature.layers.kernels import Rule
 
 SLACK = 32  # tokens that a window keeps beyond its width, so that some can be taken back
 
@@ -27,8 +29,8 @@ class LayerCache:
     window: int | None = None  # how far back the layer looks, if older tokens may go
     gone: tuple[int, ...] = ()  # tokens of each row that went; () for none of any
 
-    def append(self, k: Tensor, v: Tensor, layout: Layout, capacity: int) -> tuple[Tensor, Tensor]:
-        """Store packed k and v, (N, K, E), after each row's past; return all stored so far."""
+    def append(self, k: Tensor, v: Tensor, layout: Layout, capacity: int) -> None:
+        """Store packed k and v, (N, K, E), after each row's past."""
         layout = self.held(layout)
         if self._is_full(layout, capacity):
             layout = self._slide(layout)
@@ -45,7 +47,19 @@ class LayerCache:
         else:
             self.keys[layout.row_of, :, layout.counts] = k
             self.values[layout.row_of, :, layout.counts] = v
+
+    def read(self) -> tuple[Tensor, Tensor]:
+        """Return all keys and values that are here, (B, K, capacity, E)."""
+        assert self.keys is not None and self.values is not None
         return self.keys, self.values
+
+    def attend(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
+        """Let packed new tokens (N, H, E) attend to their rows → (N, H · E)."""
+        return kernels.attend_cached(q, *self.read(), self.held(layout), rule)
+
+    def weights(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
+        """Return how much new tokens (N, H, E) look at what is here → (B, H, T, S)."""
+        return kernels.weights_cached(q, self.read()[0], self.held(layout), rule)
 
     def held(self, layout: Layout) -> Layout:
         """Return a layout that counts only the tokens that are still here as past."""
