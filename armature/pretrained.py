@@ -16,13 +16,11 @@ from armature.checkpoint.report import LoadReport
 from armature.config import Config
 from armature.errors import ArgumentError
 from armature.layers.linear import Linear
-from armature.model import call
 from armature.model.build import build
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.fresh import fill
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
-from armature.model.steps import StackSteps
 from armature.outputs import tasks
 from armature.outputs.heads import Tokens, build_head
 from armature.outputs.images import build_image_head
@@ -337,38 +335,18 @@ class PreTrainedModel(nn.Module):
     def steps(
         self, prompt: Tensor, prompt_mask: Tensor | None, inputs: dict[str, Any], capacity: int
     ) -> Steps:
-        """Return this model as decoding sees it: start, step, select.
+        """Return this model as decoding sees it; see `armature.outputs.decoding.steps.Steps`.
 
         Args:
             prompt: (B, T) ids to go on from, of the decoder where there are two stacks.
             prompt_mask: (B, T), zero at padding on either side.
-            inputs: the encoder's inputs, and what else goes with the prompt.
+            inputs: the encoder's inputs, what else goes with the prompt, and how to read it, by
+                the names of a call: `use_cache`, `output_attentions`, `output_hidden_states`.
             capacity: tokens of a row, prompt included, to make room for.
         """
-        if not isinstance(self.head_spec, tasks.WordHead) or self.head is None:
-            raise ArgumentError(f"{type(self).__name__} has no word head, so it cannot generate")
-        if hasattr(self.stack.embed, "steps"):
-            return self.stack.embed.steps(self.stack, self.head.scores, prompt)
-        memory = None
-        if self.is_encoder_decoder:
-            outer = inputs.get("encoder_outputs")
-            if outer is None:
-                x, packed, _ = passes.encode(self, inputs)
-                memory = (self.body.bridge(x), packed.layout)
-            else:
-                x = outer[0]
-                layout = call.Layout.of(inputs.get("attention_mask"), x.shape[:2], x.device)
-                memory = (self.body.bridge(layout.pack(x)), layout)
-            inputs = {}
-        packed, place = call.pack(prompt, None, prompt_mask, inputs), None
-        if isinstance(self.body, EncoderDecoder):
-            # HF: a decoder of two stacks takes no positions; its own count padding before a text.
-            table = getattr(self.stack.embed, "position", None)
-            if table is not None and table.pad is not None:
-                place = table.after
-            else:
-                packed.positions = packed.layout.columns
-        return StackSteps(self.stack, self.head.scores, packed, capacity, memory, place)
+        from armature.stepping import steps
+
+        return steps(self, prompt, prompt_mask, inputs, capacity)
 
     def save_pretrained(self, folder: str | Path, **options: Any) -> None:
         """Write config.json and the weights; see `armature.saving.save_model`."""

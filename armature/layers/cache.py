@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from armature.batch import Layout
+from armature.errors import ArgumentError
 from armature.layers import kernels
 from armature.layers.kernels import Rule
 
@@ -55,6 +56,11 @@ class LayerCache:
                 new[:, :, :have] = old
             setattr(self, name, new)
 
+    def clone(self) -> LayerCache:
+        """Return a copy."""
+        assert self.keys is not None and self.values is not None
+        return replace(self, keys=self.keys.clone(), values=self.values.clone())
+
     def select(self, rows: Tensor) -> None:
         """Keep the rows named, in that order; a row may be named several times."""
         if self.keys is not None and self.values is not None:
@@ -94,6 +100,35 @@ class Cache:
         """Return how many tokens the longest row holds."""
         return max(self.lengths, default=0)
 
+    @property
+    def crops(self) -> bool:
+        """Whether a text can be shortened: all layers keep a column for each token."""
+        return all(isinstance(layer, LayerCache) for layer in self.layers.values())
+
+    def clone(self) -> Cache:
+        """Return a copy that shares no numbers with this cache."""
+        layers = {i: layer.clone() for i, layer in self.layers.items()}
+        cross = {i: (k.clone(), v.clone()) for i, (k, v) in self.cross.items()}
+        return replace(self, layers=layers, cross=cross)
+
+    def crop(self, counts: int | Tensor) -> None:
+        """Forget the last tokens of each row: so many of all, or of each, (B,).
+
+        Only lengths change; what lies beyond them is written over.
+
+        Raises:
+            ArgumentError: the model keeps other things of a text than a column for each token.
+        """
+        if not self.crops:
+            raise ArgumentError("what this model remembers of a text cannot be shortened")
+        rows = len(self.lengths)
+        gone = [counts] * rows if isinstance(counts, int) else counts.tolist()
+        self.lengths = tuple(n - cut for n, cut in zip(self.lengths, gone, strict=True))
+
+    def forget(self) -> None:
+        """Forget all tokens; what cross-attention looks at stays."""
+        self.layers, self.lengths = {}, ()
+
     def select(self, rows: Tensor) -> None:
         """Keep the rows named, in that order: what beam search does at each step."""
         for layer in self.layers.values():
@@ -108,5 +143,5 @@ class Cache:
             index = torch.cat(spans).to(rows.device)
             for key, (k, v) in self.cross.items():
                 self.cross[key] = (k.index_select(0, index), v.index_select(0, index))
-            lengths = tuple(layout.lengths[i] for i in order)
-            self.memory_layout = Layout(lengths, max(lengths), layout.device)
+            mask = layout.mask.index_select(0, rows.to(layout.device))
+            self.memory_layout = Layout.of(mask, (len(order), layout.width), layout.device)

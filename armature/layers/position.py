@@ -139,13 +139,13 @@ class Rotary(nn.Module):
             known = nearest(str(kind), _FREQUENCIES)
             raise ConfigError(f"config.json: rope_type {kind!r} is not known.{known}")
         self._frequencies = _FREQUENCIES[kind]
-        self._fixed = kind not in ("dynamic", "longrope")
+        self.fixed = kind not in ("dynamic", "longrope")  # whatever the length of a text
         self._memo: dict[tuple[int, torch.device], tuple[Tensor, float]] = {}
 
     def forward(self, positions: Tensor, layout: Layout) -> Table:
         """(N,) positions → cosines and sines (N, width / 2)."""
         device = positions.device
-        if self._fixed:
+        if self.fixed:
             frequencies, scale = self._of_length(0, device)
         else:  # a function of each sequence's own length, so that neighbours never matter
             rows = [self._of_length(total, device) for total in layout.totals]

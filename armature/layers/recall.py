@@ -19,6 +19,10 @@ class States:
 
     states: Tensor
 
+    def clone(self) -> States:
+        """Return a copy."""
+        return States(self.states.clone())
+
     def select(self, rows: Tensor) -> None:
         """Keep the rows named, in that order; a row may be named several times."""
         self.states = self.states.index_select(0, rows)

@@ -67,6 +67,7 @@ class Pool:
 class Slots(Cache):
     """The caches of all layers, one table for all of them."""
 
+    layers: dict[int, Any] = field(default_factory=dict)  # Pools
     table: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int32))
     size: int = 0  # places that there are
     free: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
@@ -124,6 +125,29 @@ class Slots(Cache):
             self.memory_rows = self.memory_rows[rows]
         self.lengths = tuple(self.lengths[i] for i in rows.tolist())
         self._memory = None
+
+    @property
+    def crops(self) -> bool:
+        """Whether a text can be shortened: always, by a shorter row of the table."""
+        return True
+
+    def clone(self) -> Slots:
+        """Return a copy that shares no numbers with this cache."""
+        copy = Slots(self.capacity, self.lengths, table=self.table.clone(), size=self.size)
+        copy.free, copy.given, copy.memory_rows = self.free, self.given, self.memory_rows
+        copy.cross, copy.memory_layout = dict(self.cross), self.memory_layout
+        for index, pool in self.layers.items():
+            keys, values = (part.clone() for part in (pool.keys, pool.values))
+            copy.layers[index] = Pool(copy, index, keys, values)
+        return copy
+
+    def forget(self) -> None:
+        """Forget all tokens; what cross-attention looks at stays."""
+        super().forget()
+        self.table, self.size, self.given = torch.zeros(0, 0, dtype=torch.int32), 0, 0
+        self.free = torch.empty(0, dtype=torch.long)
+        self._pass = None
+        self.moved()
 
     # ---------------------------------------------------------------- another sequence
 

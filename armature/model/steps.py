@@ -1,13 +1,17 @@
-"""Steps: a body and its word scores, as decoding sees them: start, step, select."""
+"""Steps: a body and its word scores, as decoding sees them: start, step, extend, crop, select."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from armature.batch import Layout
+from armature.errors import ArgumentError
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
@@ -17,8 +21,17 @@ from armature.model.plan import MOST_ROWS, pages, plan
 from armature.model.stack import Stack
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What one pass of a generation showed, layer by layer; each None where nobody asked."""
+
+    hidden_states: tuple[Tensor, ...] | None = None  # (B, T, D), T as many as were read
+    attentions: tuple[Tensor, ...] | None = None  # (B, H, T, S), S as many as the text has columns
+    cross_attentions: tuple[Tensor, ...] | None = None
+
+
 class StackSteps:
-    """Decode with a stack: the prompt once, then one token for each row at a time."""
+    """Decode with a stack: the prompt once, then some tokens of each row at a time."""
 
     def __init__(
         self,
@@ -37,20 +50,58 @@ class StackSteps:
             prompt: packed; its positions stay the stack's own business where `place` is given.
             capacity: tokens of a row, prompt included, to make room for.
             memory: what the stack attends to besides.
-            place: columns and ids (B,) of new tokens → their positions.
+            place: columns and ids (N,) of new tokens → their positions.
         """
         self._stack, self._score, self._place = stack, score, place
         self._prompt, self._memory = prompt, memory
-        self.cache = self._empty(capacity)
+        self.cache: Any = self._empty(capacity)
         paged = isinstance(self.cache, Slots)
-        self._plan = plan(stack, remembers=memory is not None) if paged else None
+        self._plan: Any = plan(stack, remembers=memory is not None) if paged else None
+        self.seen: list[Seen] = []
+        self.encoder_seen: dict[str, Any] = {}  # what an encoder showed, by the names of a result
+        self._watched = (False, False)
+        self._read: tuple[Tensor, tuple[int, ...]] = (torch.empty(0), ())
+        self._rows: Tensor | None = None  # of the last pass that go on
         # New tokens go on in the segment of the prompt's last one, and after its position.
         self._types: Tensor | None = None  # (B,)
         self._positions = torch.empty(0)  # (B,)
-        turns = (module for module in stack.modules() if isinstance(module, Rotary))
+        turns = [module for module in stack.modules() if isinstance(module, Rotary)]
         self._switch = next((turn.switch for turn in turns if turn.switch), None)
+        self._fixed = all(turn.fixed for turn in turns)
         self._order = torch.arange(prompt.layout.rows)  # the prompt's rows that go on
-        self._written: list[Tensor] = []  # (B,) tokens of each step, where all may be read anew
+        self._texts: list[Tensor] | None = None  # of each row, where all may be read anew
+        self._always = self._stale = False
+        if self._switch is not None and prompt.tokens is not None:
+            self._texts = list(prompt.tokens.split(prompt.layout.lengths))
+
+    def watch(self, *, states: bool, attentions: bool) -> None:
+        """Keep in `seen` what each pass shows."""
+        self._watched = (states, attentions)
+
+    def reread(self) -> None:
+        """Keep no cache: read the whole text anew for every word.
+
+        Raises:
+            ArgumentError: segments, or padding that counts, would be lost on the way.
+        """
+        prompt = self._prompt
+        padded = self._place is not None and prompt.layout.index is not None
+        if prompt.tokens is None or prompt.types is not None or padded:
+            raise ArgumentError(
+                "`use_cache=False` reads tokens alone, but this prompt holds segments or padding "
+                "that the model counts.\n  → leave `use_cache` out; the tokens are the same"
+            )
+        self._texts, self._always = list(prompt.tokens.split(prompt.layout.lengths)), True
+
+    @property
+    def states(self) -> Tensor:
+        """(B, T, D) the last hidden states of what was just read; rows begin at the left."""
+        x, lengths = self._read
+        if set(lengths) == {1}:
+            padded = x[:, None]
+        else:
+            padded = pad_sequence(list(x.split(lengths)), batch_first=True)
+        return padded if self._rows is None else padded[self._rows]
 
     def start(self) -> Tensor:
         """Return the (B, V) scores of the token after each prompt."""
@@ -71,48 +122,130 @@ class StackSteps:
     def step(self, tokens: Tensor) -> Tensor:
         """(B,) tokens chosen → (B, V) scores of those that follow."""
         past = self.cache.lengths
-        if self._switch is not None and self._prompt.tokens is not None:
-            self._written.append(tokens)
-            if self._switch in past:
-                return self._anew(self._prompt.tokens)
+        if self._texts is not None:
+            pairs = zip(self._texts, tokens[:, None], strict=True)
+            self._texts = [torch.cat(pair) for pair in pairs]
+            if self._always or self._stale or self._switch in past:
+                return self._read_anew()
         layout = Layout((1,) * len(past), 1, tokens.device, past=past)
         places = self._positions if self._place is None else self._place(self._positions, tokens)
         inputs = Inputs(layout, tokens=tokens, types=self._types, positions=places)
         self._positions = self._positions + 1
         return self._score(self._run(inputs))
 
+    def extend(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
+        """(B, T) tokens, the first `counts` of each row → (B, T, V) scores of those that follow."""
+        rows, width = tokens.shape
+        if self._texts is not None or not self._fixed:  # what is turned depends on the length
+            scores = torch.stack([self.step(column) for column in tokens.T], 1)
+            if counts is not None:
+                self.crop(width - counts)
+            return scores
+        columns = torch.arange(width, device=tokens.device).expand(rows, width)
+        lengths, index = (width,) * rows, None
+        if counts is not None:  # a row may read nothing
+            lengths = tuple(counts.tolist())
+            index = (columns < counts[:, None]).flatten().nonzero().squeeze(1)
+        layout = Layout(lengths, width, tokens.device, index, past=self.cache.lengths)
+        tokens, row_of = layout.pack(tokens), layout.row_of
+        places = self._positions[row_of] + layout.pack(columns)
+        if self._place is not None:
+            places = self._place(places, tokens)
+        types = None if self._types is None else self._types[row_of]
+        states = self._run(Inputs(layout, tokens=tokens, types=types, positions=places))
+        self._positions = self._positions + (width if counts is None else counts)
+        return layout.unpack(self._score(states))
+
+    def crop(self, counts: int | Tensor) -> None:
+        """Forget the last tokens of each row: so many of all, or of each, (B,)."""
+        before = self.cache.lengths
+        self.cache.crop(counts)
+        self._positions = self._positions - counts
+        if self._texts is not None:
+            kept = self.cache.lengths
+            self._texts = [text[:n] for text, n in zip(self._texts, kept, strict=True)]
+            # A text that shrinks to where the switch is, is turned as it was before it.
+            switch = self._switch or 0
+            crossed = [new <= switch < old for old, new in zip(before, kept, strict=True)]
+            self._stale = self._stale or any(crossed)
+
     def select(self, rows: Tensor) -> None:
         """Go on with these rows, in this order; a row may be named several times."""
         self.cache.select(rows)
         self._types = None if self._types is None else self._types[rows]
         self._positions = self._positions[rows]
-        if self._switch is not None:
-            self._order = self._order[rows.cpu()]
-            self._written = [one[rows] for one in self._written]
+        self._rows = rows if self._rows is None else self._rows[rows]
+        self._order = self._order[rows.cpu()]
+        if self._texts is not None:
+            self._texts = [self._texts[row] for row in rows.tolist()]
 
-    def _anew(self, prompt: Tensor) -> Tensor:
-        """Read the prompt and all that was written since as a prompt: older keys no longer fit."""
-        texts = torch.stack(self._written, 1)  # (B, steps)
-        starts = prompt.split(self._prompt.layout.lengths)
-        rows = [torch.cat((starts[i], text)) for i, text in zip(self._order, texts, strict=True)]
-        lengths = torch.tensor([len(row) for row in rows], device=prompt.device)
-        real = torch.arange(int(lengths.max()), device=prompt.device) < lengths[:, None]
-        layout = Layout.of(real, (len(rows), real.shape[1]), prompt.device)
-        self._prompt = Inputs(layout, tokens=torch.cat(rows))
-        self._order, self._written = torch.arange(len(rows)), []
-        self.cache = self._empty(self.cache.capacity)
-        return self.start()
+    def _read_anew(self) -> Tensor:
+        """Read all rows as prompts: the keys kept of them no longer fit, or none are."""
+        assert self._texts is not None
+        prompt, device = self._prompt, self._texts[0].device
+        lengths = torch.tensor([len(text) for text in self._texts], device=device)
+        real = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
+        layout = Layout.of(real, (len(lengths), real.shape[1]), device)
+        self._prompt = Inputs(layout, tokens=torch.cat(self._texts))
+        self.cache.forget()
+        scores = self.start()
+        self._prompt, self._stale = prompt, False
+        return scores
 
     def _empty(self, capacity: int) -> Cache:
         return Slots(capacity) if pages(self._stack) else Cache(capacity)
 
+    def _planned(self, layout: Layout) -> bool:
+        """Whether the stack's program can read what comes: one token for each of some rows."""
+        single = bool(layout.past) and set(layout.lengths) == {1}
+        return single and layout.rows <= MOST_ROWS and self._plan is not None
+
     def _run(self, inputs: Inputs) -> Tensor:
-        layout, cache = inputs.layout, self.cache
-        single = layout.past and layout.rows <= MOST_ROWS and set(layout.lengths) == {1}
-        if single and self._plan is not None and isinstance(cache, Slots):
-            return self._plan.step(inputs, cache)
+        states, attentions = self._watched
+        if self._planned(inputs.layout) and not (states or attentions):
+            x = self._plan.step(inputs, self.cache)
+            self._read, self._rows = (x, inputs.layout.lengths), None
+            return x
         memory, layout = self._memory or (None, None)
-        return self._stack(inputs, Record(), cache=self.cache, memory=memory, memory_layout=layout)
+        every = frozenset(range(self._stack.depth + 1))
+        record = Record(every if states else frozenset(), every if attentions else frozenset())
+        x = self._stack(inputs, record, cache=self.cache, memory=memory, memory_layout=layout)
+        self._read, self._rows = (x, inputs.layout.lengths), None
+        if states or attentions:
+            self.seen.append(self._shown(record, inputs.layout))
+        return x
+
+    def _shown(self, record: Record, layout: Layout) -> Seen:
+        """Return what a pass recorded, with the columns of the padded texts."""
+
+        def tuple_of(kept: dict[int, Tensor]) -> tuple[Tensor, ...] | None:
+            return tuple(kept[i] for i in sorted(kept)) or None
+
+        states = {i: layout.unpack(x) for i, x in record.kept_states.items()}
+        shares = record.kept_attentions
+        if shares and self._prompt.layout.index is not None and layout is not self._prompt.layout:
+            columns = self._columns(layout)
+            shares = {i: _spread(share, columns) for i, share in shares.items()}
+        return Seen(tuple_of(states), tuple_of(shares), tuple_of(record.kept_cross))
+
+    def _columns(self, layout: Layout) -> list[Tensor]:
+        """Return the column of every token so far, row by row, as the caller padded the prompts."""
+        real = self._prompt.layout.mask[self._order.to(layout.device)]
+        width, found = real.shape[1], []
+        for row, total in zip(real, layout.totals, strict=True):
+            first = row.nonzero().squeeze(1)
+            new = torch.arange(width, width + total - len(first), device=row.device)
+            found.append(torch.cat((first, new)))
+        return found
+
+
+def _spread(shares: Tensor, columns: list[Tensor]) -> Tensor:
+    """(B, H, T, S) → (B, H, T, columns): put what a row looks at where its tokens stand."""
+    width = max(int(column[-1]) + 1 for column in columns)
+    wide = shares.new_zeros(*shares.shape[:3], width)
+    for row, column in enumerate(columns):
+        wide[row][..., column] = shares[row][..., : len(column)]
+    return wide
 
 
 class Rereading:

@@ -19,7 +19,16 @@ pytestmark = pytest.mark.skipif(library.kernels() is None, reason="the kernels a
 
 # These bring organs of their own, or route tokens to experts: they go block by block.
 UNPLANNED = ("bloom-normed", "granite", "mixtral", "mpt-clipped", "opt-narrow", "prophetnet")
-UNPLANNED += ("qwen2_moe", "qwen3_moe", "roformer", "transfo_xl", "unilm", "xlm-causal", "xlm-untied", "xlnet")
+UNPLANNED += (
+    "qwen2_moe",
+    "qwen3_moe",
+    "roformer",
+    "transfo_xl",
+    "unilm",
+    "xlm-causal",
+    "xlm-untied",
+    "xlnet",
+)
 
 
 def class_of(name):

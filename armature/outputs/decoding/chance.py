@@ -28,8 +28,11 @@ _GAMMA, _MIX_1, _MIX_2 = (
 class Chance(Protocol):
     """A source of randomness for the rows of one call."""
 
-    def draw(self, scores: Tensor, rows: Tensor, count: int) -> Tensor:
-        """Draw `count` columns (R, count) of `scores` (R, W), for the rows named, (R,)."""
+    def draw(self, scores: Tensor, rows: Tensor, count: int, step: int = 0) -> Tensor:
+        """Draw `count` columns (R, count) of `scores` (R, W), for the rows named, (R,).
+
+        Steps are counted from 1, one for each draw, unless `step` says which one it is.
+        """
         ...
 
 
@@ -39,7 +42,7 @@ class SharedChance:
     def __init__(self, rows: int) -> None:
         self.rows = rows
 
-    def draw(self, scores: Tensor, rows: Tensor, count: int) -> Tensor:
+    def draw(self, scores: Tensor, rows: Tensor, count: int, step: int = 0) -> Tensor:
         """Draw for all rows, so that the same noise falls to a row whichever have ended."""
         # HF: torch.multinomial draws this very noise, so that equal seeds give equal tokens.
         noise = torch.empty(self.rows, scores.shape[1], device=scores.device).exponential_(1)
@@ -59,8 +62,9 @@ class SeededChance:
         self.keys = torch.tensor(keys, device=device)
         self.step = 0
 
-    def draw(self, scores: Tensor, rows: Tensor, count: int) -> Tensor:
+    def draw(self, scores: Tensor, rows: Tensor, count: int, step: int = 0) -> Tensor:
         """Draw for the rows named."""
+        self.step = step or self.step + 1
         width = survivors(scores, count)
         columns = None
         if width < scores.shape[1]:
@@ -72,7 +76,6 @@ class SeededChance:
 
     def _noise(self, rows: Tensor, tokens: Tensor) -> Tensor:
         """Hash each row's key, the step and each token into exponential noise."""
-        self.step += 1
         mixed = self.keys[rows][:, None] + (tokens + (self.step << 32)) * _GAMMA
         mixed = (mixed ^ _shifted(mixed, 30)) * _MIX_1
         mixed = (mixed ^ _shifted(mixed, 27)) * _MIX_2
@@ -106,6 +109,11 @@ def chance(
         raise ArgumentError(f"`seed` holds {len(given)} numbers for {prompts} prompts")
     seeds = [row_seed(int(one), copy, "copy") for one in given for copy in range(copies)]
     return SeededChance(seeds, device)
+
+
+def fresh_seeds(prompts: int) -> list[int]:
+    """Return a seed for each prompt out of the global random state."""
+    return torch.randint(1 << 62, (prompts,)).tolist()
 
 
 def row_seed(seed: int, row: int, kind: str = "row") -> int:

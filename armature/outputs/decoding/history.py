@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -62,3 +64,12 @@ class History:
         self.origin = self.origin[rows]
         if self.pads is not None:
             self.pads = self.pads[rows]
+
+    def part(self, rows: Tensor | None) -> History:
+        """Return a copy that goes its own way, of the rows named or of all."""
+        found = copy.copy(self)
+        if rows is None:
+            found._ids = self._ids.clone()
+        else:
+            found.select(rows)
+        return found

@@ -85,6 +85,14 @@ RANGES: dict[str, Rule] = {
     "bos_token_id": _TOKEN,
     "eos_token_id": _TOKENS,
     "pad_token_id": _TOKEN,
+    "prompt_lookup_num_tokens": _whole(1),
+    "max_matching_ngram_size": _whole(1),
+    "num_assistant_tokens": _whole(1),
+    "num_assistant_tokens_schedule": (
+        lambda value: value in ("constant", "heuristic", "heuristic_transient"),
+        '"constant", "heuristic" or "heuristic_transient"',
+    ),
+    "assistant_confidence_threshold": _between(0, 1),
     "exponential_decay_length_penalty": (
         lambda value: isinstance(value, list | tuple) and len(value) == 2,
         "a pair: the new token to begin at, and a factor",
@@ -102,10 +110,9 @@ _ABSENT: dict[str, tuple[Callable[[GenerationConfig], Any], str]] = {
     ),
     "dola_layers": (lambda c: c.dola_layers, "decoding by contrasting layers"),
     "guidance_scale": (lambda c: c.guidance_scale not in (None, 1), "guidance by a second prompt"),
-    "prompt_lookup_num_tokens": (lambda c: c.prompt_lookup_num_tokens, "prompt lookup"),
-    "assistant_early_exit": (lambda c: c.assistant_early_exit, "assisted decoding"),
-    "use_mtp": (lambda c: c.use_mtp, "assisted decoding"),
-    "speculation_type": (lambda c: c.speculation_type, "assisted decoding"),
+    "assistant_early_exit": (lambda c: c.assistant_early_exit, "drafts of its own lower layers"),
+    "use_mtp": (lambda c: c.use_mtp, "drafts of its own further heads"),
+    "speculation_type": (lambda c: c.speculation_type, "another way of drafting"),
     "token_healing": (lambda c: c.token_healing, "token healing"),
     "watermarking_config": (lambda c: c.watermarking_config, "watermarking"),
     "forced_decoder_ids": (
@@ -198,7 +205,7 @@ def _of_lengths(config: GenerationConfig, given: set[str]) -> Iterator[str]:
         least, most = getattr(config, low), getattr(config, high)
         if {low, high} <= given and least is not None and most is not None and least > most:
             yield f"`{low}={least}` is more than `{high}={most}` allows.\n  → change one of the two"
-    wanted = {"output_scores", "output_logits"} & given
+    wanted = {name for name in given if name.startswith("output_")}
     for name in sorted(wanted):
         if getattr(config, name) and not config.return_dict_in_generate:
             yield f"`{name}=True` has no place in plain ids.\n  → add return_dict_in_generate=True"

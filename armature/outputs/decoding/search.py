@@ -51,6 +51,11 @@ class Search:
     record: Record = field(default_factory=Record)
     hear: Callable[[Tensor], None] | None = None
     """Called with each new token of every row, (R,)."""
+    plain: list[Control] = field(default_factory=list)
+    """The controls that the settings ask for, without a caller's functions."""
+    vocabulary: int = 0
+    said: Tensor | None = None
+    """(R,) how many new tokens each row got, its end included."""
 
     def ids(self) -> Tensor:
         """Return the tokens so far as a caller's own rules expect them, (R, L)."""
@@ -79,10 +84,12 @@ def search(run: Search, scores: Tensor) -> Tensor:
     rows = torch.arange(total, device=scores.device)  # those that history and steps hold
     done = torch.zeros(total, dtype=torch.bool, device=scores.device)
     said: list[Tensor] = []
+    counts = run.said = torch.zeros_like(rows)
     while True:
         logits = scores.float()
         tokens, stuck = choose(run, run.shape(logits, logits), rows)
         stuck &= ~done
+        counts[rows] += ~done
         tokens = tokens.masked_fill(done, run.pad)
         history.append(tokens)
         column = tokens

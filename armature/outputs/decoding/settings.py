@@ -27,8 +27,6 @@ TEXT_INPUTS = frozenset(
 
 # Arguments of the well-known signature that ask for something else than what is done here.
 _REFUSED = {
-    "assistant_model": "assisted decoding is not available",
-    "assistant_tokenizer": "assisted decoding is not available",
     "negative_prompt_ids": "guidance by a second prompt is not available",
     "negative_prompt_attention_mask": "guidance by a second prompt is not available",
     "past_key_values": "a generation cannot be continued from a kept cache; pass the whole text",
@@ -38,7 +36,8 @@ _REFUSED = {
 }
 
 # How to compute, not what: the tokens are the same with and without.
-_HOW = FIELDS[FIELDS.index("use_cache") : FIELDS.index("transformers_version")]
+_HOW = FIELDS[FIELDS.index("use_cache") : FIELDS.index("is_assistant")]
+_DRAFTS = FIELDS[FIELDS.index("is_assistant") : FIELDS.index("transformers_version")]
 
 _BEAMS = ("early_stopping", "length_penalty")
 
@@ -50,6 +49,8 @@ _ARGUMENTS = (
     "streamer",
     "seed",
     "tokenizer",
+    "assistant_model",
+    "assistant_tokenizer",
 )
 
 
@@ -60,9 +61,19 @@ def note(text: str) -> None:
 
 
 def settle(
-    model: Generates, base: GenerationConfig | None, arguments: dict[str, Any]
+    model: Generates,
+    base: GenerationConfig | None,
+    arguments: dict[str, Any],
+    *,
+    assisted: bool = False,
 ) -> tuple[GenerationConfig, dict[str, Any]]:
     """Split a call's arguments into its settings, complete and sound, and the model's inputs.
+
+    Args:
+        model: What generates.
+        base: The configuration given for this call.
+        arguments: The call's, by name.
+        assisted: Whether an assistant drafts.
 
     Raises:
         UnknownArgumentError: an argument is neither a setting nor an input of the model.
@@ -86,8 +97,7 @@ def settle(
     if config.do_sample is None:
         config.do_sample = False
     check(config, asked)
-    _refuse_unseen(config, asked)
-    for text in _without_effect(config, given):
+    for text in _without_effect(config, given, assisted=assisted):
         note(f"generate(): {text}")
     return config, {name: value for name, value in inputs.items() if value is not None}
 
@@ -99,20 +109,17 @@ def _refuse(arguments: dict[str, Any]) -> None:
             raise ArgumentError(f"generate() cannot use `{name}`: {reason}")
 
 
-def _refuse_unseen(config: GenerationConfig, asked: dict[str, Any]) -> None:
-    """Refuse records of what decoding does not see."""
-    for name in ("output_attentions", "output_hidden_states"):
-        if asked.get(name) and getattr(config, name):
-            raise ArgumentError(
-                f"generate() does not record what `{name}=True` asks for.\n"
-                f"  → call the model on the generated sequences: model(ids, {name}=True)"
-            )
-
-
-def _without_effect(config: GenerationConfig, given: dict[str, Any]) -> Iterator[str]:
+def _without_effect(
+    config: GenerationConfig, given: dict[str, Any], *, assisted: bool
+) -> Iterator[str]:
     """Say of the arguments that were accepted which ones change nothing, and why."""
     passed = {name for name, value in given.items() if value not in (None, DEFAULTS.get(name))}
     reasons = dict.fromkeys(_HOW, "here; the tokens are the same without it")
+    if not assisted:
+        names = set(_DRAFTS) - (
+            {"max_matching_ngram_size"} if config.prompt_lookup_num_tokens else set()
+        )
+        reasons |= dict.fromkeys(names, "without assistant_model or prompt_lookup_num_tokens")
     if not config.do_sample:
         shaping = [name for name in SAMPLING if has_effect(config, name)]
         reasons |= dict.fromkeys(shaping, "without do_sample=True")

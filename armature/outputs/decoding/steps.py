@@ -1,8 +1,10 @@
-"""What decoding sees of a model: scores for the next token of every row, and nothing else."""
+"""What decoding sees of a model: scores for the next tokens of every row, and little else."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+
+from armature.errors import ArgumentError
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +30,45 @@ class Steps(Protocol):
     def select(self, rows: Tensor) -> None:
         """Keep the rows named, (B′,), in that order: rows may be repeated, moved or dropped."""
         ...
+
+
+class Rewinds(Steps, Protocol):
+    """Steps that read several tokens at once and take them back: what drafts are checked with."""
+
+    def extend(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Append tokens (B, T) to each row; return the scores (B, T, V) after each of them.
+
+        Where `counts` (B,) is given, only so many of a row's tokens count; the scores after the
+        others mean nothing.
+        """
+        ...
+
+    def crop(self, counts: int | Tensor) -> None:
+        """Forget the last tokens of each row: so many of all, or of each, (B,)."""
+        ...
+
+
+class Shows(Steps, Protocol):
+    """Steps that show the last hidden states behind the scores."""
+
+    @property
+    def states(self) -> Tensor:
+        """What was just read, (B, T, D): the prompts without padding, from the left; a token."""
+        ...
+
+
+def able(steps: Steps, words: tuple[str, ...], strategy: str) -> Any:
+    """Return steps that have all the methods named.
+
+    Raises:
+        ArgumentError: they do not.
+    """
+    if not all(hasattr(steps, word) for word in words):
+        raise ArgumentError(
+            f"{strategy} is not possible with this architecture: it reads its text anew for every "
+            "token.\n  → use greedy search, sampling or beam search"
+        )
+    return steps
 
 
 class Generates(Protocol):
@@ -63,7 +104,9 @@ class Generates(Protocol):
         Args:
             prompt: The decoder's first tokens, (B, T), padded on either side.
             prompt_mask: (B, T), False at padding; None where all tokens are real.
-            inputs: Everything else that the model reads: the encoder's inputs, token types…
+            inputs: Everything else that the model reads: the encoder's inputs, token types…; and,
+                only where a call asks for it, how, by the names of a forward pass: `use_cache`,
+                `past_key_values`, `output_attentions`, `output_hidden_states`.
             capacity: Columns to make room for at once, prompt included; more may follow.
         """
         ...
