@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from armature.batch import Layout
 from armature.errors import ArgumentError
@@ -55,6 +56,14 @@ class LayerCache:
             if old is not None:
                 new[:, :, :have] = old
             setattr(self, name, new)
+
+    def join(self, other: LayerCache) -> None:
+        """Add the rows of another cache below these."""
+        for name in ("keys", "values"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            width = max(mine.shape[2], theirs.shape[2])
+            both = [F.pad(x, (0, 0, 0, width - x.shape[2])) for x in (mine, theirs)]
+            setattr(self, name, torch.cat(both))
 
     def clone(self) -> LayerCache:
         """Return a copy."""
@@ -124,6 +133,23 @@ class Cache:
         rows = len(self.lengths)
         gone = [counts] * rows if isinstance(counts, int) else counts.tolist()
         self.lengths = tuple(n - cut for n, cut in zip(self.lengths, gone, strict=True))
+
+    def join(self, other: Cache) -> None:
+        """Add the rows of another cache of the same model below these."""
+        for index, layer in self.layers.items():
+            layer.join(other.layers[index])
+        self._join_memory(other)
+        self.lengths += other.lengths
+
+    def _join_memory(self, other: Cache) -> None:
+        mine, theirs = self.memory_layout, other.memory_layout
+        if mine is None or theirs is None:
+            return
+        for index, (k, v) in self.cross.items():
+            more = other.cross[index]
+            self.cross[index] = (torch.cat((k, more[0])), torch.cat((v, more[1])))
+        lengths = mine.lengths + theirs.lengths
+        self.memory_layout = Layout(lengths, max(lengths), mine.device)
 
     def forget(self) -> None:
         """Forget all tokens; what cross-attention looks at stays."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -56,9 +58,22 @@ class _Plans(threading.local):
 
     def __init__(self) -> None:
         self.known: WeakKeyDictionary[nn.Module, tuple[int, Plan]] = WeakKeyDictionary()
+        self.steady = False
 
 
 _PLANS = _Plans()
+
+
+@contextmanager
+def steadily() -> Iterator[None]:
+    """Compute rows, if they are few, so that none depends on how many others there are."""
+    before, _PLANS.steady = _PLANS.steady, True
+    try:
+        yield
+    finally:
+        _PLANS.steady = before
+
+
 _FEW = 8  # rows up to which the native kernels read a large weight faster than a matrix product
 _WORDS = 1 << 14  # outputs from which on they serve as many rows as decoding gives them
 _FEW_WORDS = 32
@@ -84,13 +99,13 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(…, D) → (…, rows)."""
-        if self.weight.numel() >= _LARGE and self._suits(input):
+        if (_PLANS.steady or self.weight.numel() >= _LARGE) and self._suits(input):
             return by_kernels(self, input)
         return linear(input, self.weight, self.bias)
 
     def _suits(self, input: Tensor) -> bool:
         """Whether there are few rows, and the kernels can read them and the weight."""
-        few = _FEW_WORDS if self.out_features >= _WORDS else _FEW
+        few = _FEW_WORDS if _PLANS.steady or self.out_features >= _WORDS else _FEW
         return (
             input.numel() <= few * self.in_features
             and input.dtype is torch.float32

@@ -91,19 +91,26 @@ class Slots(Cache):
         """Return the places (N,) of a pass's new tokens; all its layers get the same."""
         if self._pass is layout:
             return self._placed
-        rows, longest = layout.rows, layout.longest
+        self._widen(layout.rows, layout.longest)
+        placed = self._take(layout.total)
+        self.table[layout.row_of, layout.counts] = placed.int()
+        self._pass, self._placed = layout, placed
+        return placed
+
+    def _widen(self, rows: int, longest: int) -> None:
+        """Have a table of so many rows and columns at least."""
         if not len(self.table):
             self.table = torch.zeros(rows, max(self.capacity, longest), dtype=torch.int32)
         if longest > self.table.shape[1]:
             more = max(longest, 2 * self.table.shape[1]) - self.table.shape[1]
             self.table = F.pad(self.table, (0, more))
-        if self.given + layout.total > len(self.free):
-            self._find(layout.total)
-        placed = self.free[self.given : self.given + layout.total]
-        self.given += layout.total
-        self.table[layout.row_of, layout.counts] = placed.int()
-        self._pass, self._placed = layout, placed
-        return placed
+
+    def _take(self, count: int) -> Tensor:
+        """Give out places, (count,)."""
+        if self.given + count > len(self.free):
+            self._find(count)
+        self.given += count
+        return self.free[self.given - count : self.given]
 
     def _find(self, needed: int) -> None:
         """Collect the places that no row has any more, and make new ones where they are few."""
@@ -112,19 +119,43 @@ class Slots(Cache):
             used[row[:length].long()] = True
         self.free = (~used).nonzero().squeeze(1)
         self.given = 0
-        if len(self.free) < max(needed, self.size // 4):
-            before, most = self.size, max(self.capacity * len(self.table), 2 * self.size)
-            self.size = max(most, before + needed)
+        if len(self.free) < needed:
+            before, rows = self.size, len(self.table)
+            # At first, what all rows were said to need; later, half as much again.
+            more = before // 2 if before else self.capacity * rows
+            self.size = before + max(more, needed)
             self.free = torch.cat([self.free, torch.arange(before, self.size)])
             self.moved()
 
     def select(self, rows: Tensor) -> None:
         """Keep the rows named, in that order: what beam search does at each step."""
         self.table = self.table[rows]
+        self.lengths = tuple(self.lengths[i] for i in rows.tolist())
         if self.memory_rows is not None:
             self.memory_rows = self.memory_rows[rows]
-        self.lengths = tuple(self.lengths[i] for i in rows.tolist())
+            self._drop_memories()
         self._memory = None
+
+    def join(self, other: Cache) -> None:
+        """Add the rows of another cache of the same model below these."""
+        assert isinstance(other, Slots)
+        rows, layout = len(self.table), Layout(other.lengths, max(other.lengths), self.table.device)
+        self._widen(rows, layout.longest)
+        fresh = self.table.new_zeros(layout.rows, self.table.shape[1])
+        self.table = torch.cat((self.table, fresh))
+        placed = self._take(layout.total)
+        self.table[layout.row_of + rows, layout.counts] = placed.int()
+        theirs = other.table[layout.row_of, layout.counts].long()
+        for index, pool in self.layers.items():
+            pool.fit(pool.keys)
+            pool.keys[placed] = other.layers[index].keys[theirs]
+            pool.values[placed] = other.layers[index].values[theirs]
+        if self.memory_layout is not None and self.memory_rows is not None:
+            below = other.memory_rows + self.memory_layout.rows
+            self.memory_rows = torch.cat((self.memory_rows, below))
+        self._join_memory(other)
+        self.lengths += other.lengths
+        self._memory = self._places = None
 
     @property
     def crops(self) -> bool:
@@ -156,6 +187,20 @@ class Slots(Cache):
         super().remember(layer, k, v, layout)
         if self.memory_rows is None:
             self.memory_rows = torch.arange(layout.rows)
+
+    def _drop_memories(self) -> None:
+        """Forget the memories that no row looks at any more, once they are the greater part."""
+        layout, rows = self.memory_layout, self.memory_rows
+        assert layout is not None and rows is not None
+        kept = rows.unique()
+        if 2 * len(kept) > layout.rows:
+            return
+        lengths = tuple(layout.lengths[i] for i in kept.tolist())
+        spans = [torch.arange(layout.lengths[i]) + layout.starts[i] for i in kept.tolist()]
+        index = torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
+        self.cross = {i: (k[index], v[index]) for i, (k, v) in self.cross.items()}
+        self.memory_layout = Layout(lengths, max(lengths, default=0), layout.device)
+        self.memory_rows = torch.searchsorted(kept, rows)
 
     def recall(self, layer: int) -> tuple[Tensor, Tensor, Layout]:
         """Return the keys and values (M, K, E) of every row's memory, and their layout."""

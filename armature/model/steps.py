@@ -15,6 +15,7 @@ from armature.errors import ArgumentError
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
+from armature.layers.linear import steadily
 from armature.layers.position import Rotary
 from armature.layers.slots import Slots
 from armature.model.plan import MOST_ROWS, pages, plan
@@ -52,7 +53,8 @@ class StackSteps:
             memory: what the stack attends to besides.
             place: columns and ids (N,) of new tokens → their positions.
         """
-        self._stack, self._score, self._place = stack, score, place
+        self._stack, self._place = stack, place
+        self._head = score
         self._prompt, self._memory = prompt, memory
         self.cache: Any = self._empty(capacity)
         paged = isinstance(self.cache, Slots)
@@ -179,6 +181,20 @@ class StackSteps:
         if self._texts is not None:
             self._texts = [self._texts[row] for row in rows.tolist()]
 
+    def join(self, other: StackSteps) -> None:
+        """Go on with the rows of another generation, too, below these."""
+        self.cache.join(other.cache)
+        if self._types is not None and other._types is not None:
+            self._types = torch.cat((self._types, other._types))
+        self._positions = torch.cat((self._positions, other._positions))
+        self._order = torch.cat((self._order, other._order))
+        self._read, self._rows = (torch.empty(0), ()), None  # no pass has read both
+
+    @property
+    def joins(self) -> bool:
+        """Whether rows of several generations can go on together: none is ever read anew."""
+        return self._texts is None and not any(self._watched)
+
     def _read_anew(self) -> Tensor:
         """Read all rows as prompts: the keys kept of them no longer fit, or none are."""
         assert self._texts is not None
@@ -194,6 +210,13 @@ class StackSteps:
 
     def _empty(self, capacity: int) -> Cache:
         return Slots(capacity) if pages(self._stack) else Cache(capacity)
+
+    def _score(self, states: Tensor) -> Tensor:
+        """(N, D) states → (N, V) scores; where there is a program, no row minds its neighbours."""
+        if self._plan is None:
+            return self._head(states)
+        with steadily():
+            return self._head(states)
 
     def _planned(self, layout: Layout) -> bool:
         """Whether the stack's program can read what comes: one token for each of some rows."""
