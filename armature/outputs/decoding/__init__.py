@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from armature.outputs.decoding.chance import row_seed
     from armature.outputs.decoding.config import GenerationConfig
+    from armature.outputs.decoding.constraints import DisjunctiveConstraint, PhrasalConstraint
     from armature.outputs.decoding.controls import LogitsProcessor, LogitsProcessorList
     from armature.outputs.decoding.logits import top_k_top_p_filtering
     from armature.outputs.decoding.stop import StoppingCriteria, StoppingCriteriaList
     from armature.outputs.decoding.stream import TextIteratorStreamer, TextStreamer
 
 __all__ = [
+    "DisjunctiveConstraint",
     "GenerationConfig",
     "LogitsProcessor",
     "LogitsProcessorList",
+    "PhrasalConstraint",
     "StoppingCriteria",
     "StoppingCriteriaList",
     "TextIteratorStreamer",
@@ -31,9 +34,11 @@ __all__ = [
 
 # Public name → the module that defines it: settings are read without torch.
 _HOMES = {
+    "DisjunctiveConstraint": "constraints",
     "GenerationConfig": "config",
     "LogitsProcessor": "controls",
     "LogitsProcessorList": "controls",
+    "PhrasalConstraint": "constraints",
     "StoppingCriteria": "stop",
     "StoppingCriteriaList": "stop",
     "TextIteratorStreamer": "stream",

@@ -10,7 +10,7 @@ from torch import Tensor
 from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.search import Search, no_choice
 
-_NOTHING = -1e9  # the score of a place that no continuation has taken
+NOTHING = -1e9  # the score of a place that no continuation has taken
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Hypothesis:
 class Finished:
     """The best finished continuations of each prompt, K at most, and whether better can come."""
 
-    def __init__(self, config: GenerationConfig, limits: Tensor) -> None:
-        self.width = config.num_beams or 1
+    def __init__(self, config: GenerationConfig, limits: Tensor, width: int = 0) -> None:
+        self.width = width or config.num_beams or 1
         self.early = config.early_stopping or False
         self.power = 1.0 if config.length_penalty is None else float(config.length_penalty)
         self.limits = limits
         self.best: list[list[Hypothesis]] = [[] for _ in limits]
-        self.bar = torch.full(limits.shape, _NOTHING, device=limits.device)
+        self.bar = torch.full(limits.shape, NOTHING, device=limits.device)
         """(B,) the score to beat: the worst of K finished ones."""
         self.full = torch.zeros(limits.shape, dtype=torch.bool, device=limits.device)
         """(B,) whether K are finished."""
@@ -51,8 +51,20 @@ class Finished:
     def ranked(self) -> list[list[Hypothesis]]:
         """Return K continuations of each prompt, best first; empty ones where fewer exist."""
         nothing = self.limits.new_empty(0)
-        missing = Hypothesis(_NOTHING, nothing, nothing)
+        missing = Hypothesis(NOTHING, nothing, nothing)
         return [best + [missing] * (self.width - len(best)) for best in self.best]
+
+    def beyond(self, best: float, new: int) -> bool:
+        """Return whether nothing can beat what the only prompt's K finished continuations score.
+
+        Args:
+            best: The sum of the best candidate, be it finished or not.
+            new: How many new tokens it has.
+        """
+        if len(self.best[0]) < self.width:
+            return False
+        length = int(self.limits[0]) if self.early == "never" and self.power > 0 else new
+        return self.early is True or self.best[0][-1].score >= best / length**self.power
 
     def can_improve(self, prompts: Tensor, running: Tensor, new: int) -> Tensor:
         """Return for which prompts (b,) a running continuation may still be kept.
@@ -105,7 +117,7 @@ def beam_search(run: Search, scores: Tensor, config: GenerationConfig) -> list[l
     open_ = torch.ones(prompts, dtype=torch.bool, device=scores.device)
     rows = origin.repeat_interleave(width)
     lineage = rows.new_empty(len(rows), 0)
-    running = scores.new_full((prompts, width), _NOTHING, dtype=torch.float32)
+    running = scores.new_full((prompts, width), NOTHING, dtype=torch.float32)
     running[:, 0] = 0  # all beams of a prompt are alike at first: one of them counts
     run.history.select(rows)
     run.steps.select(rows)
@@ -114,7 +126,7 @@ def beam_search(run: Search, scores: Tensor, config: GenerationConfig) -> list[l
     while True:
         found = _candidates(run, scores.float(), running, origin, wide)
         _finish(run, finished, found, open_, lineage)
-        running, order = (found.scores + found.done * _NOTHING).topk(width)
+        running, order = (found.scores + found.done * NOTHING).topk(width)
         open_ = open_ & ~found.done.all(1)
         open_ &= finished.can_improve(origin, running[:, 0], run.history.new + 1)
         any_open, all_open = torch.stack((open_.any(), open_.all())).tolist()
@@ -174,7 +186,7 @@ def _finish(
     """
     history, width = run.history, finished.width
     stuck = found.stuck & open_
-    real = found.scores[:, :width] > _NOTHING / 2  # not a beam's empty twin, nor what is forbidden
+    real = found.scores[:, :width] > NOTHING / 2  # not a beam's empty twin, nor what is forbidden
     ended = found.done[:, :width] & open_[:, None] & real
     any_stuck, any_ended = torch.stack((stuck.any(), ended.any())).tolist()
     if any_stuck:

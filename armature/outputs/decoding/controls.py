@@ -41,6 +41,24 @@ class LogitsProcessorList(list[Callable[[Tensor, Tensor], Tensor]]):
         return scores
 
 
+class Diversity:
+    """Makes each token dearer that other groups of the same prompt have just said."""
+
+    def __init__(self, penalty: float) -> None:
+        self.penalty = penalty
+        self.said: Tensor | None = None
+        """(B, N) what they said."""
+
+    def __call__(self, history: History, scores: Tensor) -> Tensor:
+        """Return new scores."""
+        if self.said is None or not self.said.shape[1]:
+            return scores
+        counts = scores.new_zeros(len(self.said), scores.shape[-1] + 1)
+        known = self.said.clamp(max=scores.shape[-1])
+        counts = counts.scatter_add(1, known, torch.ones_like(known, dtype=counts.dtype))
+        return scores - self.penalty * counts[history.origin, :-1]
+
+
 @dataclass(frozen=True)
 class Frame:
     """What controls need to know besides the settings."""
@@ -120,6 +138,8 @@ def _of_repetition(config: GenerationConfig, frame: Frame) -> list[Control]:
     source = frame.source
     if config.sequence_bias:
         found += _bias(_pairs(config.sequence_bias), frame)
+    if config.diversity_penalty and (config.num_beam_groups or 1) > 1:
+        found.append(Diversity(config.diversity_penalty))
     penalty = config.encoder_repetition_penalty or 1.0
     if penalty != 1 and source is not None:
         found.append(

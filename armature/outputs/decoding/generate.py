@@ -15,8 +15,11 @@ from armature.outputs.decoding.assist import Drafts, assisted_search
 from armature.outputs.decoding.beam import Hypothesis, beam_search
 from armature.outputs.decoding.chance import chance, fresh_seeds
 from armature.outputs.decoding.config import GenerationConfig
+from armature.outputs.decoding.constraints import Demands, constraints_of
+from armature.outputs.decoding.contrastive import contrastive_search, contrasts
 from armature.outputs.decoding.controls import Frame, controls
 from armature.outputs.decoding.drafts import Lookup, check_drafting
+from armature.outputs.decoding.groups import GroupSearch
 from armature.outputs.decoding.history import History
 from armature.outputs.decoding.lengths import new_token_limits, padding_token
 from armature.outputs.decoding.prompt import Prompt, read_prompt
@@ -24,7 +27,7 @@ from armature.outputs.decoding.results import result_of, shown
 from armature.outputs.decoding.rules import tokens_of
 from armature.outputs.decoding.search import Record, Search, search
 from armature.outputs.decoding.settings import settle
-from armature.outputs.decoding.steps import Generates, Rewinds, Steps, able
+from armature.outputs.decoding.steps import Generates, Rewinds, Shows, Steps, able
 from armature.outputs.decoding.stop import stop
 from armature.outputs.decoding.translate import assistant
 from armature.outputs.results import ModelOutput
@@ -142,11 +145,14 @@ def _generate(
     frame = Frame(prompt, limits, scores.shape[-1], padding_token(config, len(rows)))
     run = _search(steps, history, frame, config, callbacks)
     if beams:
-        found = _of_beams(prompt, config, run, beam_search(run, scores, config))
+        found = _of_beams(prompt, config, run, _beams(run, scores, config))
         rows = rows.repeat_interleave(config.num_beams or 1)
     else:
         callbacks.hear(prompt.ids[rows])
-        if _assisted(config, callbacks):
+        if contrasts(config):
+            shows = cast("Shows", able(steps, ("states",), "contrastive search"))
+            new = contrastive_search(run, scores, shows, config, prompt.lengths[rows])
+        elif _assisted(config, callbacks):
             able(steps, ("extend", "crop"), "assisted decoding")
             drafts = _drafts(prompt, config, run, callbacks, capacity)
             new = assisted_search(run, scores, cast("Rewinds", steps), drafts)
@@ -238,14 +244,30 @@ def _cache(steps: Steps, lengths: Tensor) -> Any:
     return cache
 
 
+def _beams(run: Search, scores: Tensor, config: GenerationConfig) -> list[list[Hypothesis]]:
+    """Return the best continuations of each prompt, by the beam search that is asked for."""
+    demanded = constraints_of(config.force_words_ids, config.constraints)
+    outside = [t for one in demanded for p in one.phrases for t in p if t >= run.vocabulary]
+    if outside:
+        raise ArgumentError(
+            f"what must be said holds {outside[0]}, but ids go from 0 to {run.vocabulary - 1}"
+        )
+    if demanded or (config.num_beam_groups or 1) > 1:
+        return GroupSearch(run, config, Demands(demanded) if demanded else None)(scores)
+    return beam_search(run, scores, config)
+
+
 def _of_beams(
     prompt: Prompt, config: GenerationConfig, run: Search, best: list[list[Hypothesis]]
 ) -> dict[str, Any]:
     """Lay out the best continuations of each prompt below each other."""
     wanted = config.num_return_sequences or 1
     ends = tokens_of(config.eos_token_id)
-    # HF: beam search takes a padding id of 0 for none, and fills with the end token.
-    fill = run.pad or (ends[0] if ends else run.pad)
+    # HF: plain beam search takes a padding id of 0 for none, and fills with the end token.
+    plain = (config.num_beam_groups or 1) == 1 and not (
+        config.force_words_ids or config.constraints
+    )
+    fill = run.pad or (ends[0] if ends and plain else run.pad)
     chosen = [hypothesis for hypotheses in best for hypothesis in hypotheses[:wanted]]
     rows = [row for row, hypotheses in enumerate(best) for _ in hypotheses[:wanted]]
     new = pad_sequence([h.tokens for h in chosen], batch_first=True, padding_value=fill)

@@ -64,6 +64,8 @@ RANGES: dict[str, Rule] = {
     "num_return_sequences": _whole(1),
     "early_stopping": (lambda value: value in (True, False, "never"), 'True, False or "never"'),
     "length_penalty": (_number, "a number"),
+    "num_beam_groups": _whole(1),
+    "diversity_penalty": (lambda value: _number(value) and value >= 0, "a number, 0 or more"),
     "temperature": (lambda value: _number(value) and value >= 0, "a number above 0"),
     "top_k": _whole(0),
     "top_p": _between(0, 1),
@@ -85,6 +87,7 @@ RANGES: dict[str, Rule] = {
     "bos_token_id": _TOKEN,
     "eos_token_id": _TOKENS,
     "pad_token_id": _TOKEN,
+    "penalty_alpha": _between(0, 1),
     "prompt_lookup_num_tokens": _whole(1),
     "max_matching_ngram_size": _whole(1),
     "num_assistant_tokens": _whole(1),
@@ -101,13 +104,6 @@ RANGES: dict[str, Rule] = {
 
 # Strategies that need more than a model's next scores; each names when it is asked for.
 _ABSENT: dict[str, tuple[Callable[[GenerationConfig], Any], str]] = {
-    "num_beam_groups": (lambda c: (c.num_beam_groups or 1) > 1, "diverse beam search"),
-    "constraints": (lambda c: c.constraints, "constrained beam search"),
-    "force_words_ids": (lambda c: c.force_words_ids, "constrained beam search"),
-    "penalty_alpha": (
-        lambda c: c.penalty_alpha and not c.do_sample and (c.num_beams or 1) == 1,
-        "contrastive search",
-    ),
     "dola_layers": (lambda c: c.dola_layers, "decoding by contrasting layers"),
     "guidance_scale": (lambda c: c.guidance_scale not in (None, 1), "guidance by a second prompt"),
     "assistant_early_exit": (lambda c: c.assistant_early_exit, "drafts of its own lower layers"),
@@ -166,6 +162,9 @@ def tokens_of(value: int | list[int] | None) -> list[int]:
 
 def _contradictions(config: GenerationConfig, given: set[str]) -> Iterator[str]:
     yield from _of_strategy(config, given)
+    yield from _of_contrast(config, given)
+    yield from _of_groups(config)
+    yield from _of_demands(config)
     yield from _of_lengths(config, given)
     suppressed = set(config.suppress_tokens or ())
     for name in ("forced_bos_token_id", "forced_eos_token_id"):
@@ -193,11 +192,57 @@ def _of_strategy(config: GenerationConfig, given: set[str]) -> Iterator[str]:
         )
     if "do_sample" in given and not config.do_sample:
         for name in SAMPLING:
-            if name in given and has_effect(config, name):
+            if name in given and has_effect(config, name) and not reads(config, name):
                 yield (
                     f"`{name}={getattr(config, name)!r}` shapes what is sampled, but "
                     f"`do_sample=False` samples nothing.\n  → drop one of the two"
                 )
+
+
+def _of_contrast(config: GenerationConfig, given: set[str]) -> Iterator[str]:
+    if "penalty_alpha" not in given or not config.penalty_alpha:
+        return
+    asked = f"`penalty_alpha={config.penalty_alpha}` asks for contrastive search"
+    if (config.num_beams or 1) > 1:
+        yield f"{asked}, which has one text, not {config.num_beams} beams.\n  → drop one of the two"
+    if config.do_sample:
+        yield f"{asked}, which draws nothing.\n  → drop do_sample"
+    if (config.top_k or 0) < 2:
+        yield f"{asked} among the best tokens, but top_k={config.top_k}.\n  → pass top_k=4, or more"
+
+
+def _of_groups(config: GenerationConfig) -> Iterator[str]:
+    beams, groups = config.num_beams or 1, config.num_beam_groups or 1
+    if groups > 1 and (beams % groups or beams < groups):
+        yield (
+            f"`num_beam_groups={groups}` cannot share `num_beams={beams}` evenly.\n"
+            f"  → pass num_beams={groups * max(1, round(beams / groups))}"
+        )
+    if groups > 1 and not config.diversity_penalty:
+        yield (
+            f"`num_beam_groups={groups}` without a `diversity_penalty` would be {groups} times the "
+            "same search.\n  → pass diversity_penalty=0.5, or more"
+        )
+    if config.diversity_penalty and groups == 1:
+        yield (
+            f"`diversity_penalty={config.diversity_penalty}` keeps groups of beams apart, but "
+            "there is one.\n  → pass num_beam_groups=2 or more, or drop it"
+        )
+    if groups > 1 and config.do_sample:
+        yield "`num_beam_groups` takes the best tokens and draws none.\n  → drop do_sample"
+
+
+def _of_demands(config: GenerationConfig) -> Iterator[str]:
+    beams, groups = config.num_beams or 1, config.num_beam_groups or 1
+    for name in ("constraints", "force_words_ids"):
+        if not getattr(config, name):
+            continue
+        if config.do_sample:
+            yield f"`{name}` takes the best tokens and draws none.\n  → drop do_sample"
+        if beams == 1:
+            yield f"`{name}` needs beams to look for the words in.\n  → pass num_beams=4, or more"
+        if groups > 1:
+            yield f"`{name}` and `num_beam_groups` are two searches.\n  → drop one of the two"
 
 
 def _of_lengths(config: GenerationConfig, given: set[str]) -> Iterator[str]:
@@ -217,3 +262,8 @@ def has_effect(config: GenerationConfig, name: str) -> bool:
     if name == "temperature" and value == 0:  # the field's way to ask for greedy search
         return False
     return value is not None and value != SAMPLING[name]
+
+
+def reads(config: GenerationConfig, name: str) -> bool:
+    """Return whether a search that samples nothing reads this setting of SAMPLING."""
+    return name == "top_k" and bool(config.penalty_alpha) and (config.num_beams or 1) == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from armature.errors import ArgumentError, refuse_unknown
 from armature.outputs.decoding.config import DEFAULTS, FIELDS, GenerationConfig
-from armature.outputs.decoding.rules import SAMPLING, check, has_effect
+from armature.outputs.decoding.rules import SAMPLING, check, has_effect, reads
 from armature.outputs.decoding.steps import Generates
 
 # What `inputs` of a text model may hold; a model with other inputs has `input_names`.
@@ -121,7 +121,9 @@ def _without_effect(
         )
         reasons |= dict.fromkeys(names, "without assistant_model or prompt_lookup_num_tokens")
     if not config.do_sample:
-        shaping = [name for name in SAMPLING if has_effect(config, name)]
+        shaping = [
+            name for name in SAMPLING if has_effect(config, name) and not reads(config, name)
+        ]
         reasons |= dict.fromkeys(shaping, "without do_sample=True")
     if (config.num_beams or 1) == 1:
         reasons |= dict.fromkeys(_BEAMS, "without num_beams=2 or more")

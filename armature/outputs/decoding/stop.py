@@ -97,9 +97,12 @@ class Stop:
         """
         if new >= self.last:
             return torch.ones_like(tokens, dtype=torch.bool)
+        done = self.ended(tokens, ids, scores)
+        return done | (self.limits[origin] <= new) if new >= self.first else done
+
+    def ended(self, tokens: Tensor, ids: Callable[[], Tensor], scores: Any) -> Tensor:
+        """Return which rows are done, (R,), however long they are."""
         done = (tokens[:, None] == self.ends).any(1)
-        if new >= self.first:
-            done |= self.limits[origin] <= new
         return done | _any(self.rules, ids(), scores) if self.rules else done
 
 

@@ -40,7 +40,7 @@ class Decoder(PreTrainedModel, GenerationMixin):
     def prepare_inputs_for_generation(self, input_ids, attention_mask=None, **kwargs):
         return {"input_ids": input_ids, "attention_mask": attention_mask}
 
-    def forward(self, input_ids, attention_mask=None, return_dict=True, start=0):
+    def forward(self, input_ids, attention_mask=None, return_dict=True, start=0, **kwargs):
         lengths = input_ids.shape[1] if attention_mask is None else attention_mask.sum(1)
         before = input_ids[:, -2] if input_ids.shape[1] > 1 else torch.zeros_like(input_ids[:, 0])
         if attention_mask is not None:
