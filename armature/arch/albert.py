@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from armature.arch import head_width, refuse
-from armature.checkpoint.views import Rows, View
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -85,23 +84,21 @@ PREFIX = "albert"
 NAMES = {
     "embed.token":    "embeddings.word_embeddings",
     "embed.position": "embeddings.position_embeddings",
-    "embed.segment":     "embeddings.token_type_embeddings",
+    "embed.segment":  "embeddings.token_type_embeddings",
     "embed.norm":     "embeddings.LayerNorm",
     "embed.project":  "encoder.embedding_hidden_mapping_in",
 }
 
 
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES and a row of names for each shared block: group and place in it."""
-    rows: dict[str, str | View] = dict(NAMES)
+    rows = dict(NAMES)
     for group in range(c.num_hidden_groups):
         for place in range(c.inner_group_num):
             ours = f"blocks.{group * c.inner_group_num + place}"
             theirs = f"encoder.albert_layer_groups.{group}.albert_layers.{place}"
             rows |= {
-                f"{ours}.attn.qkv":  Rows(q=f"{theirs}.attention.query",
-                                          k=f"{theirs}.attention.key",
-                                          v=f"{theirs}.attention.value"),
+                f"{ours}.attn.qkv":  f"{theirs}.attention.{{query,key,value}}",
                 f"{ours}.attn.out":  f"{theirs}.attention.dense",
                 f"{ours}.attn_norm": f"{theirs}.attention.LayerNorm",
                 f"{ours}.mlp.up":    f"{theirs}.ffn",

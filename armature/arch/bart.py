@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from armature.checkpoint.views import Rows, View
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -84,24 +83,17 @@ def _stack(c: Config, tokens: Tokens, order: type[Pre], half: str) -> Stack:
     )
 
 
-def half(stack: str) -> dict[str, str | View]:
+def half(stack: str) -> dict[str, str]:
     """Return the rows of names of the encoder or of the decoder."""
     return {
         f"{stack}.embed.position": f"{stack}.embed_positions",
         f"{stack}.embed.norm": f"{stack}.layernorm_embedding",
         f"{stack}.norm": f"{stack}.layer_norm",
-        f"{stack}.blocks.{{i}}.attn.qkv": Rows(
-            q=f"{stack}.layers.{{i}}.self_attn.q_proj",
-            k=f"{stack}.layers.{{i}}.self_attn.k_proj",
-            v=f"{stack}.layers.{{i}}.self_attn.v_proj",
-        ),
+        f"{stack}.blocks.{{i}}.attn.qkv": f"{stack}.layers.{{i}}.self_attn.{{q,k,v}}_proj",
         f"{stack}.blocks.{{i}}.attn.out": f"{stack}.layers.{{i}}.self_attn.out_proj",
         f"{stack}.blocks.{{i}}.attn_norm": f"{stack}.layers.{{i}}.self_attn_layer_norm",
         f"{stack}.blocks.{{i}}.cross.q": f"{stack}.layers.{{i}}.encoder_attn.q_proj",
-        f"{stack}.blocks.{{i}}.cross.kv": Rows(
-            k=f"{stack}.layers.{{i}}.encoder_attn.k_proj",
-            v=f"{stack}.layers.{{i}}.encoder_attn.v_proj",
-        ),
+        f"{stack}.blocks.{{i}}.cross.kv": f"{stack}.layers.{{i}}.encoder_attn.{{k,v}}_proj",
         f"{stack}.blocks.{{i}}.cross.out": f"{stack}.layers.{{i}}.encoder_attn.out_proj",
         f"{stack}.blocks.{{i}}.cross_norm": f"{stack}.layers.{{i}}.encoder_attn_layer_norm",
         f"{stack}.blocks.{{i}}.mlp.up": f"{stack}.layers.{{i}}.fc1",
@@ -115,7 +107,7 @@ PREFIX = "model"
 NAMES = {"encoder.embed.token": "shared", **half("encoder"), **half("decoder")}
 
 
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES; where nothing is tied, each half has a table of tokens of its own."""
     if c.tie_word_embeddings:
         return dict(NAMES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from armature.arch import head_width
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -70,9 +69,7 @@ NAMES = {
     "embed.token":          "embed_tokens",
     "embed.position":       "embed_positions",
     "blocks.{i}.attn_norm": "layers.{i}.self_attn_layer_norm",
-    "blocks.{i}.attn.qkv":  Rows(q="layers.{i}.self_attn.q_proj",
-                                 k="layers.{i}.self_attn.k_proj",
-                                 v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":  "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":  "layers.{i}.self_attn.out_proj",
     "blocks.{i}.mlp_norm":  "layers.{i}.final_layer_norm",
     "blocks.{i}.mlp.up":    "layers.{i}.fc1",

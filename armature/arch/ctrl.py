@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from armature.arch import head_width
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Own, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
@@ -94,9 +93,7 @@ PREFIX = "transformer"
 NAMES = {
     "embed.token":          "w",
     "blocks.{i}.attn_norm": "h.{i}.layernorm1",
-    "blocks.{i}.attn.qkv":  Rows(q="h.{i}.multi_head_attention.Wq",
-                                 k="h.{i}.multi_head_attention.Wk",
-                                 v="h.{i}.multi_head_attention.Wv"),
+    "blocks.{i}.attn.qkv":  "h.{i}.multi_head_attention.W{q,k,v}",
     "blocks.{i}.attn.out":  "h.{i}.multi_head_attention.dense",
     "blocks.{i}.mlp_norm":  "h.{i}.layernorm2",
     "blocks.{i}.mlp.up":    "h.{i}.ffn.0",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from armature.arch import head_width
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import (
@@ -99,9 +98,7 @@ NAMES = {
     "embed.token":          "wte",
     "embed.position":       "wpe",
     "blocks.{i}.attn_norm": "h.{i}.ln_1",
-    "blocks.{i}.attn.qkv":  Rows(q="h.{i}.attn.attention.q_proj",
-                                 k="h.{i}.attn.attention.k_proj",
-                                 v="h.{i}.attn.attention.v_proj"),
+    "blocks.{i}.attn.qkv":  "h.{i}.attn.attention.{q,k,v}_proj",
     "blocks.{i}.attn.out":  "h.{i}.attn.attention.out_proj",
     "blocks.{i}.mlp_norm":  "h.{i}.ln_2",
     "blocks.{i}.mlp.up":    "h.{i}.mlp.c_fc",

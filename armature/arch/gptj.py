@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from armature.arch import head_width
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import (
@@ -82,9 +81,7 @@ PREFIX = "transformer"
 NAMES = {
     "embed.token":          "wte",
     "blocks.{i}.attn_norm": "h.{i}.ln_1",
-    "blocks.{i}.attn.qkv":  Rows(q="h.{i}.attn.q_proj",
-                                 k="h.{i}.attn.k_proj",
-                                 v="h.{i}.attn.v_proj"),
+    "blocks.{i}.attn.qkv":  "h.{i}.attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":  "h.{i}.attn.out_proj",
     "blocks.{i}.mlp.up":    "h.{i}.mlp.fc_in",
     "blocks.{i}.mlp.down":  "h.{i}.mlp.fc_out",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from armature.arch import head_width, rotary
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
@@ -57,12 +56,10 @@ PREFIX = "model"
 NAMES = {
     "embed.token":            "embed_tokens",
     "blocks.{i}.attn_norm":   "layers.{i}.input_layernorm",
-    "blocks.{i}.attn.qkv":    Rows(q="layers.{i}.self_attn.q_proj",
-                                   k="layers.{i}.self_attn.k_proj",
-                                   v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":    "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":    "layers.{i}.self_attn.o_proj",
     "blocks.{i}.mlp_norm":    "layers.{i}.post_attention_layernorm",
-    "blocks.{i}.mlp.gate_up": Rows(gate="layers.{i}.mlp.gate_proj", up="layers.{i}.mlp.up_proj"),
+    "blocks.{i}.mlp.gate_up": "layers.{i}.mlp.{gate,up}_proj",
     "blocks.{i}.mlp.down":    "layers.{i}.mlp.down_proj",
     "norm":                   "norm",
 }

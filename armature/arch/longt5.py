@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import t5
-from armature.checkpoint.views import Rows, View
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Block, EncoderDecoder, Own
@@ -161,14 +160,14 @@ PREFIX = t5.PREFIX
 NAMES = t5.NAMES
 
 
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES as this kind of attention spells them."""
     attn = f"encoder.block.{{i}}.layer.0.{_KINDS[c.encoder_attention_type]}"
     first = attn.replace("{i}", "0")
     return NAMES | {
         "encoder.bias": f"{first}.relative_attention_bias",
         "encoder.bias.side": f"{first}.global_relative_attention_bias",
-        "encoder.blocks.{i}.attn.qkv": Rows(q=f"{attn}.q", k=f"{attn}.k", v=f"{attn}.v"),
+        "encoder.blocks.{i}.attn.qkv": f"{attn}.{{q,k,v}}",
         "encoder.blocks.{i}.attn.out": f"{attn}.o",
         "encoder.blocks.{i}.attn.norm": f"{attn}.global_input_layer_norm",
     }

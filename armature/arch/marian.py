@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from armature.arch import bart
-from armature.checkpoint.views import View
 from armature.config import Config
 from armature.model.spec import EncoderDecoder, Post, ScaledTokens, Stored, Untied
 from armature.outputs.tasks import Base
@@ -44,7 +43,7 @@ PREFIX = bart.PREFIX
 NAMES = bart.NAMES
 
 
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES; unless both halves read one table, each has its own."""
     if _is_shared(c):
         return dict(NAMES)

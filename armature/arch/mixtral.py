@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from armature.arch import head_width, llama, rotary
-from armature.checkpoint.views import Stacked
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Attention, Block, Dropout, MoE, Pre, RMSNorm, Stack, Tokens
@@ -61,10 +60,8 @@ PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} | {
     "blocks.{i}.mlp.router":          "layers.{i}.block_sparse_moe.gate",
-    "blocks.{i}.mlp.experts.gate_up": Stacked(
-        gate="layers.{i}.block_sparse_moe.experts.{e}.w1",
-        up="layers.{i}.block_sparse_moe.experts.{e}.w3"),
-    "blocks.{i}.mlp.experts.down":    Stacked("layers.{i}.block_sparse_moe.experts.{e}.w2"),
+    "blocks.{i}.mlp.experts.gate_up": "layers.{i}.block_sparse_moe.experts.{e}.w{1,3}",
+    "blocks.{i}.mlp.experts.down":    "layers.{i}.block_sparse_moe.experts.{e}.w2",
 }
 ALIASES: dict[str, str] = {}
 IGNORED = llama.IGNORED

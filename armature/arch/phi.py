@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from armature.arch import head_width, rotary
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -65,9 +64,7 @@ PREFIX = "model"
 NAMES = {
     "embed.token":            "embed_tokens",
     "blocks.{i}.attn_norm":   "layers.{i}.input_layernorm",
-    "blocks.{i}.attn.qkv":    Rows(q="layers.{i}.self_attn.q_proj",
-                                   k="layers.{i}.self_attn.k_proj",
-                                   v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":    "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_layernorm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_layernorm",
     "blocks.{i}.attn.out":    "layers.{i}.self_attn.dense",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from armature.arch import head_width, rotary, sees_window
-from armature.checkpoint.views import Rows, Stacked
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import (
@@ -105,20 +104,15 @@ PREFIX = "model"
 NAMES = {
     "embed.token":                    "embed_tokens",
     "blocks.{i}.attn_norm":           "layers.{i}.input_layernorm",
-    "blocks.{i}.attn.qkv":            Rows(q="layers.{i}.self_attn.q_proj",
-                                           k="layers.{i}.self_attn.k_proj",
-                                           v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":            "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":            "layers.{i}.self_attn.o_proj",
     "blocks.{i}.mlp_norm":            "layers.{i}.post_attention_layernorm",
-    "blocks.{i}.mlp.gate_up":         Rows(gate="layers.{i}.mlp.gate_proj",
-                                           up="layers.{i}.mlp.up_proj"),
+    "blocks.{i}.mlp.gate_up":         "layers.{i}.mlp.{gate,up}_proj",
     "blocks.{i}.mlp.down":            "layers.{i}.mlp.down_proj",
     "blocks.{i}.mlp.router":          "layers.{i}.mlp.gate",
-    "blocks.{i}.mlp.experts.gate_up": Stacked(gate="layers.{i}.mlp.experts.{e}.gate_proj",
-                                              up="layers.{i}.mlp.experts.{e}.up_proj"),
-    "blocks.{i}.mlp.experts.down":    Stacked("layers.{i}.mlp.experts.{e}.down_proj"),
-    "blocks.{i}.mlp.shared.gate_up":  Rows(gate="layers.{i}.mlp.shared_expert.gate_proj",
-                                           up="layers.{i}.mlp.shared_expert.up_proj"),
+    "blocks.{i}.mlp.experts.gate_up": "layers.{i}.mlp.experts.{e}.{gate,up}_proj",
+    "blocks.{i}.mlp.experts.down":    "layers.{i}.mlp.experts.{e}.down_proj",
+    "blocks.{i}.mlp.shared.gate_up":  "layers.{i}.mlp.shared_expert.{gate,up}_proj",
     "blocks.{i}.mlp.shared.down":     "layers.{i}.mlp.shared_expert.down_proj",
     "blocks.{i}.mlp.shared_gate":     "layers.{i}.mlp.shared_expert_gate",
     "norm":                           "norm",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from armature.arch import head_width, llama, rotary
-from armature.checkpoint.views import Stacked
 from armature.config import Config
 from armature.model.spec import (
     Block,
@@ -67,8 +66,8 @@ def spec(c: Config) -> Stack:
 PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
-    "blocks.{i}.attn.q_norm": Stacked("layers.{i}.self_attn.q_layernorm.norms.{e}"),
-    "blocks.{i}.attn.k_norm": Stacked("layers.{i}.self_attn.k_layernorm.norms.{e}"),
+    "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_layernorm.norms.{e}",
+    "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_layernorm.norms.{e}",
 }
 ALIASES: dict[str, str] = {}
 IGNORED = llama.IGNORED

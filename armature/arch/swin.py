@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Block,
@@ -94,10 +93,8 @@ NAMES = {
     "embed.mask":     "embeddings.mask_token",
     "embed.position": "embeddings.position_embeddings",
     "stages.{i}.blocks.{j}.attn_norm": "encoder.layers.{i}.blocks.{j}.layernorm_before",
-    "stages.{i}.blocks.{j}.attn.qkv":  Rows(
-        q="encoder.layers.{i}.blocks.{j}.attention.self.query",
-        k="encoder.layers.{i}.blocks.{j}.attention.self.key",
-        v="encoder.layers.{i}.blocks.{j}.attention.self.value"),
+    "stages.{i}.blocks.{j}.attn.qkv":
+        "encoder.layers.{i}.blocks.{j}.attention.self.{query,key,value}",
     "stages.{i}.blocks.{j}.attn.bias.table":
         "encoder.layers.{i}.blocks.{j}.attention.self.relative_position_bias_table",
     "stages.{i}.blocks.{j}.attn.out":  "encoder.layers.{i}.blocks.{j}.attention.output.dense",
