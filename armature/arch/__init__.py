@@ -1,24 +1,28 @@
 """What each architecture is: one file for each model_type, found by its name.
 
-Every file defines the same words:
+Every file defines the same words, in this order:
 
+    LIKE       the other file whose words hold where this one has none
     DEFAULTS   what a silent config.json means
     SYNONYMS   the field's common names of settings → this architecture's own
     spec(c)    the anatomy, from a config
     PREFIX     what heads write before the body's tensor names
     NAMES      our names → the disk's (or `names(c)`, where the config decides)
-    COPIES     tensors that files hold a second time, unread (where they do); or `copies(c)`
+    COPIES     tensors that files hold a second time, unread (or `copies(c)`)
     ALIASES    older spellings, read only
     IGNORED    buffers that mean nothing
     UNUSED     config keys without effect on what a forward pass computes
     HEADS      class name → what it puts on the body
     INPUTS     the tokenizer family (or "images")
+
+A file leaves out what would be empty, and what another file says that it is like.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +42,17 @@ SYNONYMS = {
     "xlm-roberta": "xlm_roberta",
 }
 
+# What a file means by leaving a word out, unless another file says it.
+EMPTY: dict[str, Any] = {
+    "SYNONYMS": {},
+    "COPIES": {},
+    "copies": lambda _config: {},
+    "ALIASES": {},
+    "IGNORED": (),
+    "UNUSED": (),
+}
+WORDS = (*EMPTY, "DEFAULTS", "spec", "PREFIX", "NAMES", "names", "HEADS", "INPUTS")
+
 
 def names() -> list[str]:
     """Return every known model_type."""
@@ -47,7 +62,7 @@ def names() -> list[str]:
 
 
 def find(model_type: str) -> ModuleType:
-    """Return the architecture's module.
+    """Return the architecture's module, which has every word.
 
     Raises:
         ConfigError: no architecture has this model_type; the message names the nearest.
@@ -58,7 +73,20 @@ def find(model_type: str) -> ModuleType:
             f"{nearest(str(model_type), names())}\n"
             "  → `armature models --architectures` lists those that are"
         )
-    return importlib.import_module(f"{__name__}.{SYNONYMS.get(model_type, model_type)}")
+    return _complete(importlib.import_module(f"{__name__}.{SYNONYMS.get(model_type, model_type)}"))
+
+
+@cache
+def _complete(module: ModuleType) -> ModuleType:
+    """Give a module the words that its file leaves out."""
+    own = vars(module)
+    for table, function in (("NAMES", "names"), ("COPIES", "copies")):
+        if table in own:
+            own.setdefault(function, lambda _config, rows=own[table]: rows)
+    further = vars(_complete(own["LIKE"])) if "LIKE" in own else EMPTY
+    for word in further.keys() & WORDS:
+        own.setdefault(word, further[word])
+    return module
 
 
 def head_width(c: Config) -> int:

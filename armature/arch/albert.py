@@ -49,7 +49,6 @@ DEFAULTS = {
     "bos_token_id": 2,
     "eos_token_id": 3,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:

@@ -118,7 +118,6 @@ def names(c: Config) -> dict[str, str]:
 # HF: beside the tables of the halves, an untied file holds a third one that nothing reads.
 COPIES = {"encoder.embed_tokens.weight": "shared.weight"}
 ALIASES = {"encoder.embed_tokens": "shared", "decoder.embed_tokens": "shared"}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("activation_dropout", "encoder_layerdrop", "decoder_layerdrop", "classif_dropout",
           "forced_eos_token_id", "forced_bos_token_id", "add_bias_logits", "add_final_layer_norm",
           "normalize_before", "normalize_embedding", "static_position_embeddings",

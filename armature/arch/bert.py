@@ -46,7 +46,6 @@ DEFAULTS = {
     "classifier_dropout": None,
     "position_embedding_type": "absolute",
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:

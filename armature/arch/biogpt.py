@@ -39,7 +39,6 @@ DEFAULTS = {
     "eos_token_id": 2,
     "classifier_dropout": None,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -76,8 +75,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "layers.{i}.fc2",
     "norm":                 "layer_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("layer_norm_eps", "layerdrop", "activation_dropout")
 
 DROPOUT = "classifier_dropout hidden_dropout_prob"

@@ -124,8 +124,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "h.{i}.mlp.dense_4h_to_h",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("n_inner", "offset_alibi", "seq_length", "skip_bias_add", "skip_bias_add_qkv",
           "attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion",
           "unk_token_id")

@@ -17,6 +17,7 @@ from armature.model.spec import (
 )
 from armature.outputs.tasks import Base, CausalLM
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 256000,
     "hidden_size": 8192,
@@ -37,7 +38,6 @@ DEFAULTS = {
     "attention_dropout": 0.0,
     "use_qk_norm": False,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -62,15 +62,11 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 HEADS = {
     "CohereModel":       Base(),

@@ -100,7 +100,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "h.{i}.ffn.2",
     "norm":                 "layernorm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("pos_encoding",)
 UNUSED = ("attn_pdrop", "embd_pdrop", "from_tf", "n_ctx", "summary_activation",
           "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")

@@ -22,6 +22,7 @@ _LATER = {
     "norm_rel_ebd": "none",
     "conv_kernel_size": 0,
 }
+LIKE = deberta_v2
 DEFAULTS = {
     key: value
     for key, value in deberta_v2.DEFAULTS.items()
@@ -33,7 +34,6 @@ DEFAULTS = {
     "num_attention_heads": 12,
     "intermediate_size": 3072,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -78,7 +78,6 @@ def _attention() -> type[nn.Module]:
     return Fused
 
 
-PREFIX = "deberta"
 # fmt: off
 NAMES = {ours: theirs for ours, theirs in deberta_v2.NAMES.items()
          if "conv" not in ours and ours != "bias.norm"} | {
@@ -88,8 +87,6 @@ NAMES = {ours: theirs for ours, theirs in deberta_v2.NAMES.items()
     "blocks.{i}.attn.position_k": "encoder.layer.{i}.attention.self.pos_proj",
     "blocks.{i}.attn.position_q": "encoder.layer.{i}.attention.self.pos_q_proj",
 }
-ALIASES = deberta_v2.ALIASES
-IGNORED = deberta_v2.IGNORED
 UNUSED = (*deberta_v2.UNUSED, "max_position_embeddings")  # where only distances count
 
 HEADS = {name.replace("V2", ""): head for name, head in deberta_v2.HEADS.items()

@@ -52,7 +52,6 @@ DEFAULTS = {
     "pooler_hidden_act": "gelu",
     "legacy": True,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:

@@ -78,7 +78,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "transformer.layer.{i}.ffn.lin2",
     "blocks.{i}.mlp_norm":  "transformer.layer.{i}.output_layer_norm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("embeddings.position_ids",)
 UNUSED = ("sinusoidal_pos_embds",)  # says how the trained table began
 

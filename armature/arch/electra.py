@@ -29,7 +29,6 @@ DEFAULTS = bert.DEFAULTS | {
     "summary_activation": "gelu",
     "summary_last_dropout": 0.1,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -46,7 +45,6 @@ PREFIX = "electra"
 NAMES = bert.NAMES | {"embed.project": "embeddings_project"}
 ALIASES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 IGNORED = bert.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 WORDS: dict[str, Any] = {
     "dense": "generator_predictions.dense", "act": "gelu",

@@ -122,7 +122,6 @@ def names(c: Config) -> dict[str, str | View]:
     return dict(NAMES)
 
 
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq", "maybe_rotary.inv_freq")
 UNUSED = ("apply_residual_connection_post_layernorm",)
 

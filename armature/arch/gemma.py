@@ -9,6 +9,7 @@ from armature.config import Config
 from armature.model.spec import Attention, Block, Dropout, Gated, Pre, ShiftedRMSNorm, Stack, Tokens
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 256000,
     "hidden_size": 3072,
@@ -28,7 +29,6 @@ DEFAULTS = {
     "attention_bias": False,
     "attention_dropout": 0.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -53,11 +53,7 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
-NAMES = llama.NAMES
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 # HF: `hidden_activation` was read by versions of one spring alone; masks stay causal where a
 # config asks for attention to both sides.
 UNUSED = ("hidden_activation", "use_bidirectional_attention")

@@ -18,6 +18,7 @@ from armature.model.spec import (
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = llama
 DEFAULTS = llama.DEFAULTS | {
     "vocab_size": 256000,
     "hidden_size": 2304,
@@ -70,15 +71,12 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn_post": "layers.{i}.post_attention_layernorm",
     "blocks.{i}.mlp_norm":  "layers.{i}.pre_feedforward_layernorm",
     "blocks.{i}.mlp_post":  "layers.{i}.post_feedforward_layernorm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 # HF: masks stay causal where a config asks for attention to both sides.
 UNUSED = ("use_bidirectional_attention",)
 

@@ -21,6 +21,7 @@ from armature.model.spec import (
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 262208,
     "hidden_size": 2304,
@@ -102,7 +103,6 @@ def _turn(c: Config, kind: str, theta: float) -> Rotary:
     return turn
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
@@ -111,8 +111,6 @@ NAMES = llama.NAMES | {
     "blocks.{i}.mlp_norm":    "layers.{i}.pre_feedforward_layernorm",
     "blocks.{i}.mlp_post":    "layers.{i}.post_feedforward_layernorm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 # HF: its attention never caps scores; `_sliding_window_pattern` is a note beside `layer_types`.
 UNUSED = ("attn_logit_softcapping", "_sliding_window_pattern")
 

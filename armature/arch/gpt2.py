@@ -89,7 +89,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  T("h.{i}.mlp.c_proj"),
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias")
 UNUSED = ("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
           "summary_proj_to_labels", "summary_type", "summary_use_proj", "embd_pdrop")

@@ -87,7 +87,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "h.{i}.mlp.c_proj",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias", "transformer.bias")
 UNUSED = ("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32",
           "num_key_value_heads",  # said by multi_query

@@ -105,7 +105,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "h.{i}.mlp.c_proj",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attention.bias", "attention.masked_bias")
 UNUSED = ("attention_layers",  # said by attention_types
           "embed_dropout", "summary_activation", "summary_first_dropout",

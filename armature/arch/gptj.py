@@ -87,7 +87,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "h.{i}.mlp.fc_out",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias", "attn.embed_positions")
 UNUSED = ("n_positions",  # positions are computed, so they have no end
           "embd_pdrop", "rotary", "scale_attn_weights", "summary_activation",

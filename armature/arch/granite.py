@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from armature.layers.context import Context
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 32000,
     "hidden_size": 4096,
@@ -47,7 +48,6 @@ DEFAULTS = {
     "residual_multiplier": 1.0,
     "attention_multiplier": 1.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -93,12 +93,7 @@ def _damped() -> type:
     return DampedBlock
 
 
-PREFIX = "model"
 # fmt: off
-NAMES = llama.NAMES
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 HEADS = {
     "GraniteModel":       Base(),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from armature.layers.context import Context
 
+LIKE = bart
 DEFAULTS: dict[str, Any] = {
     key: value
     for key, value in bart.DEFAULTS.items()
@@ -174,9 +175,6 @@ def names(c: Config) -> dict[str, str]:
     return bart.names(c) | {ours: row for ours, row in NAMES.items() if ".attn." in ours}
 
 
-COPIES = bart.COPIES
-ALIASES = bart.ALIASES
-IGNORED = bart.IGNORED
 UNUSED = (*bart.UNUSED, "classifier_dropout")  # it has no classifier
 
 # fmt: off

@@ -28,7 +28,6 @@ DEFAULTS = {
     "classifier_dropout": None,
     "hidden_dropout": None,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -63,9 +62,7 @@ NAMES = {
     "blocks.{i}.mlp.down":    "layers.{i}.mlp.down_proj",
     "norm":                   "norm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq",)
-UNUSED: tuple[str, ...] = ()
 
 DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {

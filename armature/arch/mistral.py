@@ -7,6 +7,7 @@ from armature.config import Config
 from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 32000,
     "hidden_size": 4096,
@@ -25,7 +26,6 @@ DEFAULTS = {
     "sliding_window": 4096,
     "attention_dropout": 0.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -49,12 +49,7 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
-NAMES = llama.NAMES
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 HEADS = {
     "MistralModel":                     Base(),
@@ -64,4 +59,3 @@ HEADS = {
     "MistralForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on
-INPUTS = "llama"

@@ -8,6 +8,7 @@ from armature.errors import ConfigError
 from armature.model.spec import Attention, Block, Dropout, MoE, Pre, RMSNorm, Stack, Tokens
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
+LIKE = llama
 DEFAULTS = llama.DEFAULTS | {
     "intermediate_size": 14336,
     "num_key_value_heads": 8,
@@ -56,15 +57,12 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} | {
     "blocks.{i}.mlp.router":          "layers.{i}.block_sparse_moe.gate",
     "blocks.{i}.mlp.experts.gate_up": "layers.{i}.block_sparse_moe.experts.{e}.w{1,3}",
     "blocks.{i}.mlp.experts.down":    "layers.{i}.block_sparse_moe.experts.{e}.w2",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 UNUSED = ("router_jitter_noise",)
 
 HEADS = {
@@ -75,4 +73,3 @@ HEADS = {
     "MixtralForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on
-INPUTS = "llama"

@@ -29,7 +29,6 @@ DEFAULTS = bert.DEFAULTS | {
     "bos_token_id": 0,
     "eos_token_id": 2,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:

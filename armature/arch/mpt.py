@@ -123,8 +123,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "blocks.{i}.ffn.down_proj",
     "norm":                 "norm_f",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 # HF: slopes have no end, the mlp is four times as wide, and there are no biases, whatever is said.
 UNUSED = ("expansion_ratio", "max_seq_len", "learned_pos_emb", "no_bias", "norm_type",
           "logit_scale", "embedding_fraction", "resid_pdrop", "emb_pdrop", "init_device",

@@ -16,6 +16,7 @@ from armature.model.spec import (
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 50304,
     "hidden_size": 4096,
@@ -33,7 +34,6 @@ DEFAULTS = {
     "attention_dropout": 0.0,
     "rms_norm_eps": 1e-5,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -57,7 +57,6 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in llama.NAMES.items() if not name.endswith("_norm")} | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
@@ -65,9 +64,6 @@ NAMES = {name: row for name, row in llama.NAMES.items() if not name.endswith("_n
     "blocks.{i}.attn_post":   "layers.{i}.post_attention_layernorm",
     "blocks.{i}.mlp_post":    "layers.{i}.post_feedforward_layernorm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 HEADS = {
     "Olmo2Model":                     Base(),

@@ -69,7 +69,6 @@ NAMES = {name: row for name, row in gpt2.NAMES.items() if name.startswith("block
     "embed.token": "tokens_embed",
     "embed.position": "positions_embed",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "position_ids")
 UNUSED = (
     "n_ctx",

@@ -36,7 +36,6 @@ DEFAULTS = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -72,7 +71,6 @@ NAMES = {
     "blocks.{i}.mlp.down":    "layers.{i}.mlp.fc2",
     "norm":                   "final_layernorm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq",)
 UNUSED = ("embd_pdrop",)
 

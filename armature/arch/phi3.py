@@ -19,6 +19,7 @@ from armature.model.spec import (
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 32064,
     "hidden_size": 3072,
@@ -40,7 +41,6 @@ DEFAULTS = {
     "pad_token_id": 32000,
     "sliding_window": None,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -81,14 +81,11 @@ def _turn(c: Config) -> Rotary:
     return Switching(turn.width, turn.settings) if longer else turn
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.qkv":    Joined("layers.{i}.self_attn.qkv_proj"),
     "blocks.{i}.mlp.gate_up": Joined("layers.{i}.mlp.gate_up_proj"),
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 UNUSED = ("embd_pdrop",)
 
 HEADS = {
@@ -98,4 +95,3 @@ HEADS = {
     "Phi3ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
 }
 # fmt: on
-INPUTS = "llama"

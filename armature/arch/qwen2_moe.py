@@ -117,9 +117,7 @@ NAMES = {
     "blocks.{i}.mlp.shared_gate":     "layers.{i}.mlp.shared_expert_gate",
     "norm":                           "norm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq",)
-UNUSED: tuple[str, ...] = ()
 
 DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {

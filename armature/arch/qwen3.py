@@ -7,6 +7,7 @@ from armature.config import Config
 from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 151936,
     "hidden_size": 4096,
@@ -27,7 +28,6 @@ DEFAULTS = {
     "layer_types": None,
     "attention_dropout": 0.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -58,15 +58,11 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 HEADS = {
     "Qwen3Model":                     Base(),

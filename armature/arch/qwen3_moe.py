@@ -7,6 +7,7 @@ from armature.config import Config
 from armature.model.spec import Attention, Block, Dropout, Pre, RMSNorm, Stack, Tokens
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
+LIKE = qwen2_moe
 DEFAULTS = {
     "vocab_size": 151936,
     "hidden_size": 2048,
@@ -59,15 +60,11 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in qwen2_moe.NAMES.items() if ".shared" not in name} | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = qwen2_moe.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 DROPOUT = qwen2_moe.DROPOUT
 HEADS = {
@@ -78,4 +75,3 @@ HEADS = {
     "Qwen3MoeForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
 }
 # fmt: on
-INPUTS = "qwen2"

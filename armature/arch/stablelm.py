@@ -17,6 +17,7 @@ from armature.model.spec import (
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 50304,
     "intermediate_size": 6912,
@@ -38,7 +39,6 @@ DEFAULTS = {
     "bos_token_id": 0,
     "eos_token_id": 0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -63,15 +63,11 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_layernorm.norms.{e}",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_layernorm.norms.{e}",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 HEADS = {
     "StableLmModel":                     Base(),

@@ -7,6 +7,7 @@ from armature.config import Config
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Pre, Stack, Tokens
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 49152,
     "hidden_size": 3072,
@@ -27,7 +28,6 @@ DEFAULTS = {
     "use_bias": True,
     "tie_word_embeddings": True,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -51,14 +51,11 @@ def spec(c: Config) -> Stack:
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} | {
     "blocks.{i}.mlp.up":   "layers.{i}.mlp.c_fc",
     "blocks.{i}.mlp.down": "layers.{i}.mlp.c_proj",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 UNUSED = ("embedding_dropout",)
 
 HEADS = {

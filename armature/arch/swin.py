@@ -105,7 +105,6 @@ NAMES = {
     "stages.{i}.down.reduce": "encoder.layers.{i}.downsample.reduction",
     "norm":           "layernorm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attention.self.relative_position_index",)
 UNUSED = ("encoder_stride", "hidden_size", "num_layers", "out_features", "out_indices",
           "path_norm", "stage_names")

@@ -179,7 +179,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "ffns.{i}.lin2",
     "blocks.{i}.mlp_norm":  "layer_norm2.{i}",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("position_ids",)
 UNUSED = ("sinusoidal_embeddings", "embed_init_std", "unk_index", "mask_index", "is_decoder",
           "max_vocab", "min_count", "lang2id", "id2lang", "n_parameters",

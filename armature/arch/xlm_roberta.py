@@ -17,8 +17,8 @@ from armature.outputs.tasks import (
     TokenClassifier,
 )
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -29,11 +29,8 @@ def spec(c: Config) -> Stack:
 
 PREFIX = "roberta"
 # fmt: off
-NAMES = bert.NAMES
 ALIASES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias",
            "lm_head.decoder.bias": "lm_head.bias"}
-IGNORED = bert.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 WORDS: dict[str, Any] = {"dense": "lm_head.dense", "act": "gelu", "norm": "lm_head.layer_norm",
          "out": "lm_head.decoder", "names": {"head.out.bias": "lm_head.bias"},

@@ -282,8 +282,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "layer.{i}.ff.layer_2",
     "blocks.{i}.mlp_norm":  "layer.{i}.ff.layer_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("untie_r",)
 
 FIRST: dict[str, Any] = {"summary": "sequence_summary.summary", "out": "logits_proj"}
