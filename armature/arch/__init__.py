@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -29,7 +30,7 @@ from typing import Any
 from armature import kinds
 from armature.config import Config
 from armature.errors import ConfigError, nearest
-from armature.model.spec import Rotary
+from armature.model.spec import Block, Dropout, Norm, Own, Rotary, Stack, Tokens
 
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
@@ -105,6 +106,31 @@ def head_width(c: Config) -> int:
             "  → compare both with the original's config.json"
         )
     return c.hidden_size // c.num_attention_heads
+
+
+def heads(c: Config) -> dict[str, Any]:
+    """Return the fields of an attention that count its heads; keys and values may have fewer."""
+    count = c.num_attention_heads
+    shared = c.stated("num_key_value_heads") or count
+    return {"heads": count, "width": head_width(c), "kv_heads": shared}
+
+
+def decoder(
+    c: Config,
+    norm: Norm,
+    block: Block | Callable[[int], Block | Own],
+    *,
+    scale: float = 1.0,
+    dropout: float = 0.0,
+) -> Stack:
+    """Return a stack of blocks between tokens and a last norm; positions are the blocks' affair."""
+    return Stack(
+        embed=Tokens(c.vocab_size, c.hidden_size, scale=scale),
+        block=block,
+        depth=c.num_hidden_layers,
+        norm=norm,
+        dropout=Dropout(dropout, c.attention_dropout),
+    )
 
 
 def sees_window(c: Config, index: int, *, otherwise: bool) -> bool:

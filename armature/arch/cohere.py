@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
 from armature.model.spec import (
     Block,
-    Dropout,
     Gated,
     Interleaved,
     NormedApart,
     Parallel,
     Stack,
-    Tokens,
     UnbiasedLayerNorm,
 )
 from armature.outputs.tasks import Base, CausalLM
@@ -44,22 +42,14 @@ def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm, turn = UnbiasedLayerNorm(c.layer_norm_eps), rotary(c, default_theta=500000.0)
     attention = NormedApart(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
+        **heads(c),
         bias=(c.attention_bias, c.attention_bias),
         causal=True,
         rotary=Interleaved(turn.width, turn.settings),
         norm=norm if c.use_qk_norm else None,
     )
     mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Parallel(norm), attention, mlp),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, Block(Parallel(norm), attention, mlp))
 
 
 # fmt: off

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, ShiftedRMSNorm, Stack, Tokens
+from armature.model.spec import Attention, Block, Gated, Pre, ShiftedRMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
@@ -33,24 +33,12 @@ DEFAULTS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = ShiftedRMSNorm(c.rms_norm_eps), rotary(c)
+    norm, biased = ShiftedRMSNorm(c.rms_norm_eps), (c.attention_bias, c.attention_bias)
+    attention = Attention(**heads(c), bias=biased, causal=True, rotary=rotary(c))
     # HF: the first checkpoints say "gelu" and were trained with its approximation.
     act = "gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act
-    attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
-        bias=(c.attention_bias, c.attention_bias),
-        causal=True,
-        rotary=turn,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, scale=math.sqrt(c.hidden_size)),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    block = Block(Pre(norm), attention, Gated(c.intermediate_size, act, bias=False))
+    return decoder(c, norm, block, scale=math.sqrt(c.hidden_size))
 
 
 # fmt: off

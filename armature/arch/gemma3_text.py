@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, rotary, sees_window
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.kinds import is_whole
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dropout,
-    Gated,
-    Rotary,
-    Sandwich,
-    ShiftedRMSNorm,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Gated, Rotary, Sandwich, ShiftedRMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
 
 LIKE = llama
@@ -64,9 +54,7 @@ def spec(c: Config) -> Stack:
     def block(index: int) -> Block:
         narrow = sees_window(c, index, otherwise=(index + 1) % period != 0)
         attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.num_key_value_heads,
+            **heads(c),
             bias=(c.attention_bias, c.attention_bias),
             scale=c.query_pre_attn_scalar**-0.5,
             causal=not both_sides,
@@ -74,17 +62,10 @@ def spec(c: Config) -> Stack:
             rotary=near if narrow else far,
             norm=norm,
         )
-        return Block(
-            Sandwich(norm), attention, Gated(c.intermediate_size, c.hidden_activation, bias=False)
-        )
+        mlp = Gated(c.intermediate_size, c.hidden_activation, bias=False)
+        return Block(Sandwich(norm), attention, mlp)
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, scale=math.sqrt(c.hidden_size)),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block, scale=math.sqrt(c.hidden_size))
 
 
 def _turn(c: Config, kind: str, theta: float) -> Rotary:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
 from armature.model.spec import (
     Attention,
     Block,
-    Dropout,
     Gated,
     Own,
     Pre,
@@ -54,9 +54,7 @@ def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm, factor = RMSNorm(c.rms_norm_eps), float(c.residual_multiplier)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
+        **heads(c),
         bias=(c.attention_bias, c.attention_bias),
         scale=c.attention_multiplier,
         causal=True,
@@ -64,13 +62,9 @@ def spec(c: Config) -> Stack:
     )
     plain = Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, c.mlp_bias))
     shared: dict = {}  # rotations of all blocks
-    return Stack(
-        embed=ScaledTokens(c.vocab_size, c.hidden_size, scale=c.embedding_multiplier),
-        block=lambda _index: Own(lambda: _damped()(plain, c.hidden_size, shared, factor)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    own = Own(lambda: _damped()(plain, c.hidden_size, shared, factor))
+    tokens = ScaledTokens(c.vocab_size, c.hidden_size, scale=c.embedding_multiplier)
+    return replace(decoder(c, norm, lambda _index: own), embed=tokens)
 
 
 @cache
@@ -94,7 +88,6 @@ def _damped() -> type:
 
 
 # fmt: off
-
 HEADS = {
     "GraniteModel":       Base(),
     "GraniteForCausalLM": CausalLM(out="lm_head", bias=False,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, rotary
+from armature.arch import decoder, heads, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 DEFAULTS = {
@@ -32,22 +32,10 @@ DEFAULTS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
-    attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        bias=(c.attention_bias, c.attention_bias),
-        causal=True,
-        rotary=turn,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, c.mlp_bias)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    norm, biased = RMSNorm(c.rms_norm_eps), (c.attention_bias, c.attention_bias)
+    attention = Attention(**heads(c), bias=biased, causal=True, rotary=rotary(c))
+    mlp = Gated(c.intermediate_size, c.hidden_act, c.mlp_bias)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp))
 
 
 PREFIX = "model"

@@ -40,7 +40,6 @@ def _is_shared(c: Config) -> bool:
 
 # fmt: off
 
-
 def names(c: Config) -> dict[str, str]:
     """Return NAMES; unless both halves read one table, each has its own."""
     if _is_shared(c):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 LIKE = llama
@@ -30,27 +30,15 @@ DEFAULTS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
+    norm, window = RMSNorm(c.rms_norm_eps), c.stated("sliding_window")
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.stated("num_key_value_heads") or c.num_attention_heads,
-        bias=(False, False),
-        causal=True,
-        window=c.stated("sliding_window"),
-        rotary=turn,
+        **heads(c), bias=(False, False), causal=True, window=window, rotary=rotary(c)
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp))
 
 
 # fmt: off
-
 HEADS = {
     "MistralModel":                     Base(),
     "MistralForCausalLM":               CausalLM(out="lm_head", bias=False),

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Block,
-    Dropout,
-    Gated,
-    Late,
-    NormedTogether,
-    RMSNorm,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Block, Gated, Late, NormedTogether, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
 
 LIKE = llama
@@ -38,23 +29,10 @@ DEFAULTS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm = RMSNorm(c.rms_norm_eps)
-    attention = NormedTogether(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        bias=(c.attention_bias, c.attention_bias),
-        causal=True,
-        rotary=rotary(c),
-        norm=norm,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Late(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    norm, biased = RMSNorm(c.rms_norm_eps), (c.attention_bias, c.attention_bias)
+    attention = NormedTogether(**heads(c), bias=biased, causal=True, rotary=rotary(c), norm=norm)
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    return decoder(c, norm, Block(Late(norm), attention, mlp))
 
 
 # fmt: off

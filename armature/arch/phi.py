@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, rotary
+from armature.arch import decoder, heads, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Parallel,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, LayerNorm, Parallel, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 DEFAULTS = {
@@ -41,21 +32,10 @@ DEFAULTS = {
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = LayerNorm(c.layer_norm_eps)
-    attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        causal=True,
-        rotary=rotary(c),
-        norm=norm if c.qk_layernorm else None,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Parallel(norm), attention, Dense(c.intermediate_size, c.hidden_act)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_pdrop, c.attention_dropout),
-    )
+    normed = norm if c.qk_layernorm else None
+    attention = Attention(**heads(c), causal=True, rotary=rotary(c), norm=normed)
+    block = Block(Parallel(norm), attention, Dense(c.intermediate_size, c.hidden_act))
+    return decoder(c, norm, block, dropout=c.resid_pdrop)
 
 
 PREFIX = "model"

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.checkpoint.views import Joined
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dropout,
-    Gated,
-    Pre,
-    RMSNorm,
-    Rotary,
-    Stack,
-    Switching,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Rotary, Stack, Switching
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
@@ -47,21 +36,10 @@ def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = RMSNorm(c.rms_norm_eps)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        bias=(False, False),
-        causal=True,
-        window=c.sliding_window,
-        rotary=_turn(c),
+        **heads(c), bias=(False, False), causal=True, window=c.sliding_window, rotary=_turn(c)
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_pdrop, c.attention_dropout),
-    )
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout=c.resid_pdrop)
 
 
 def _turn(c: Config) -> Rotary:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, rotary, sees_window
+from armature.arch import decoder, heads, rotary, sees_window
 from armature.config import Config
 from armature.errors import ConfigError
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dropout,
-    Gated,
-    MoE,
-    PlainMoE,
-    Pre,
-    RMSNorm,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Gated, MoE, PlainMoE, Pre, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 DEFAULTS = {
@@ -59,9 +48,7 @@ def spec(c: Config) -> Stack:
     def block(index: int) -> Block:
         near = sees_window(c, index, otherwise=index % 2 == 0 and index < first)
         attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.num_key_value_heads,
+            **heads(c),
             bias=(c.qkv_bias, False),
             causal=True,
             window=window if near else None,
@@ -69,13 +56,7 @@ def spec(c: Config) -> Stack:
         )
         return Block(Pre(norm), attention, mlp(c, index, c.shared_expert_intermediate_size))
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block)
 
 
 def mlp(c: Config, index: int, shared: int) -> Gated:

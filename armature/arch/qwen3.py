@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, rotary, sees_window
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 LIKE = llama
@@ -32,30 +32,18 @@ DEFAULTS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
+    norm, turn, biased = RMSNorm(c.rms_norm_eps), rotary(c), (c.attention_bias, c.attention_bias)
     window, first = c.stated("sliding_window"), c.max_window_layers
     window = window if c.use_sliding_window else None
 
     def block(index: int) -> Block:
+        seen = window if sees_window(c, index, otherwise=index >= first) else None
         attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.stated("num_key_value_heads") or c.num_attention_heads,
-            bias=(c.attention_bias, c.attention_bias),
-            causal=True,
-            window=window if sees_window(c, index, otherwise=index >= first) else None,
-            rotary=turn,
-            norm=norm,
+            **heads(c), bias=biased, causal=True, window=seen, rotary=turn, norm=norm
         )
         return Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False))
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block)
 
 
 # fmt: off

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, qwen2_moe, rotary
+from armature.arch import decoder, heads, qwen2_moe, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Pre, RMSNorm, Stack, Tokens
+from armature.model.spec import Attention, Block, Pre, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 LIKE = qwen2_moe
@@ -42,21 +42,15 @@ def spec(c: Config) -> Stack:
     norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
     window = c.stated("sliding_window")
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
+        **heads(c),
         bias=(c.attention_bias, c.attention_bias),
         causal=True,
         window=window if c.use_sliding_window else None,
         rotary=turn,
         norm=norm,
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=lambda index: Block(Pre(norm), attention, qwen2_moe.mlp(c, index, shared=0)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
+    return decoder(
+        c, norm, lambda index: Block(Pre(norm), attention, qwen2_moe.mlp(c, index, shared=0))
     )
 
 

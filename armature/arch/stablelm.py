@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Block,
-    Dropout,
-    Gated,
-    LayerNorm,
-    NormedApart,
-    Parallel,
-    Pre,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Block, Gated, LayerNorm, NormedApart, Parallel, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
@@ -45,22 +35,15 @@ def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = LayerNorm(c.layer_norm_eps)
     attention = NormedApart(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
+        **heads(c),
         bias=(c.use_qkv_bias, False),
         causal=True,
         rotary=rotary(c),
         norm=norm if c.qk_layernorm else None,
     )
     order = Parallel(norm) if c.use_parallel_residual else Pre(norm)
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(order, attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.hidden_dropout, c.attention_dropout),
-    )
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    return decoder(c, norm, Block(order, attention, mlp), dropout=c.hidden_dropout)
 
 
 # fmt: off

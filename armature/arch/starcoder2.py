@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Pre, Stack, Tokens
+from armature.model.spec import Attention, Block, Dense, LayerNorm, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
@@ -32,23 +32,12 @@ DEFAULTS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm = LayerNorm(c.norm_epsilon)
+    norm, biased = LayerNorm(c.norm_epsilon), (c.use_bias, c.use_bias)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
-        bias=(c.use_bias, c.use_bias),
-        causal=True,
-        window=c.sliding_window,
-        rotary=rotary(c),
+        **heads(c), bias=biased, causal=True, window=c.sliding_window, rotary=rotary(c)
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Dense(c.intermediate_size, c.hidden_act, c.use_bias)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.residual_dropout, c.attention_dropout),
-    )
+    mlp = Dense(c.intermediate_size, c.hidden_act, c.use_bias)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout=c.residual_dropout)
 
 
 # fmt: off
