@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -31,6 +31,7 @@ from armature import kinds
 from armature.config import Config
 from armature.errors import ConfigError, nearest
 from armature.model.spec import Block, Dropout, Norm, Own, Rotary, Stack, Tokens
+from armature.outputs.tasks import Head
 
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
@@ -88,6 +89,11 @@ def _complete(module: ModuleType) -> ModuleType:
     for word in further.keys() & WORDS:
         own.setdefault(word, further[word])
     return module
+
+
+def renamed(table: Mapping[str, Head], old: str, new: str) -> dict[str, Head]:
+    """Return a table of heads under the class names of another architecture."""
+    return {name.replace(old, new): head for name, head in table.items()}
 
 
 def head_width(c: Config) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
 from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.outputs.tasks import Spans
 
 LIKE = llama
 DEFAULTS = {
@@ -38,12 +38,6 @@ def spec(c: Config) -> Stack:
     return decoder(c, norm, Block(Pre(norm), attention, mlp))
 
 
-# fmt: off
-HEADS = {
-    "MistralModel":                     Base(),
-    "MistralForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "MistralForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "MistralForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "MistralForQuestionAnswering":      Spans(out="qa_outputs"),
+HEADS = renamed(llama.HEADS, "Llama", "Mistral") | {
+    "MistralForQuestionAnswering": Spans(out="qa_outputs"),
 }
-# fmt: on

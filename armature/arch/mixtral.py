@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Attention, Block, MoE, Pre, RMSNorm, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.outputs.tasks import Spans
 
 LIKE = llama
 DEFAULTS = llama.DEFAULTS | {
@@ -47,11 +47,7 @@ NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} 
 }
 UNUSED = ("router_jitter_noise",)
 
-HEADS = {
-    "MixtralModel":                     Base(),
-    "MixtralForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "MixtralForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "MixtralForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "MixtralForQuestionAnswering":      Spans(out="qa_outputs"),
+HEADS = renamed(llama.HEADS, "Llama", "Mixtral") | {
+    "MixtralForQuestionAnswering": Spans(out="qa_outputs"),
 }
 # fmt: on

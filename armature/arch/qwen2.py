@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, renamed, rotary, sees_window
 from armature.config import Config
 from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 LIKE = llama
 DEFAULTS = {
@@ -42,13 +41,5 @@ def spec(c: Config) -> Stack:
     return decoder(c, norm, block)
 
 
-# fmt: off
-HEADS = {
-    "Qwen2Model":                     Base(),
-    "Qwen2ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Qwen2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen2ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "Qwen2ForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
-}
-# fmt: on
+HEADS = renamed(llama.HEADS, "Llama", "Qwen2")
 INPUTS = "qwen2"

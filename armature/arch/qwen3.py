@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, renamed, rotary, sees_window
 from armature.config import Config
 from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 LIKE = llama
 DEFAULTS = {
@@ -52,12 +51,6 @@ NAMES = llama.NAMES | {
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
 
-HEADS = {
-    "Qwen3Model":                     Base(),
-    "Qwen3ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Qwen3ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen3ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "Qwen3ForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Qwen3")
 # fmt: on
 INPUTS = "qwen2"
