@@ -257,7 +257,7 @@ class PreTrainedModel(nn.Module):
         elif name in ("bias", "shift") and tensor.dim() <= 2:
             tensor.zero_()
         else:
-            spread = self.config.get("initializer_range") or self.config.get("init_std") or 0.02
+            spread = self.config.get("init_std") or self.config.get("initializer_range") or 0.02
             tensor.normal_(0.0, float(spread))
 
     # ---------------------------------------------------------------- names on disk

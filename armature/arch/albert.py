@@ -41,7 +41,6 @@ DEFAULTS = {
     "attention_probs_dropout_prob": 0.0,
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-12,
     "classifier_dropout_prob": 0.1,
     "position_embedding_type": "absolute",

@@ -29,7 +29,6 @@ DEFAULTS = {
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
     "max_position_embeddings": 1024,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-12,
     "scale_embedding": True,
     "layerdrop": 0.0,

@@ -22,7 +22,6 @@ DEFAULTS = {
     "n_layer": 2,
     "n_head": 8,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "bos_token_id": 1,
     "eos_token_id": 2,
     "apply_residual_connection_post_layernorm": False,

@@ -26,7 +26,6 @@ DEFAULTS = {
     "resid_pdrop": 0.1,
     "embd_pdrop": 0.1,
     "layer_norm_epsilon": 1e-6,
-    "initializer_range": 0.02,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",

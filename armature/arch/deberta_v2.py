@@ -35,7 +35,6 @@ DEFAULTS = {
     "attention_probs_dropout_prob": 0.1,
     "max_position_embeddings": 512,
     "type_vocab_size": 0,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-7,
     "relative_attention": False,
     "max_relative_positions": -1,

@@ -37,7 +37,6 @@ DEFAULTS = {
     "dropout": 0.1,
     "attention_dropout": 0.1,
     "activation": "gelu",
-    "initializer_range": 0.02,
     "qa_dropout": 0.1,
     "seq_classif_dropout": 0.2,
     "pad_token_id": 0,

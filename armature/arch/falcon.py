@@ -29,7 +29,6 @@ DEFAULTS = {
     "num_attention_heads": 71,
     "num_ln_in_parallel_attn": None,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "hidden_dropout": 0.0,
     "attention_dropout": 0.0,
     "num_kv_heads": None,

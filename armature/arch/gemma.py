@@ -20,12 +20,10 @@ DEFAULTS = {
     "head_dim": 256,
     "hidden_act": "gelu_pytorch_tanh",
     "max_position_embeddings": 8192,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "pad_token_id": 0,
     "bos_token_id": 2,
     "eos_token_id": 1,
-    "tie_word_embeddings": True,
     "attention_bias": False,
     "attention_dropout": 0.0,
 }

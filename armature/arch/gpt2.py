@@ -30,7 +30,6 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
     "bos_token_id": 50256,

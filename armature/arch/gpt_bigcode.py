@@ -30,7 +30,6 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "scale_attn_weights": True,
     "bos_token_id": 50256,
     "eos_token_id": 50256,

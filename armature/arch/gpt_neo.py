@@ -34,7 +34,6 @@ DEFAULTS = {
     "attention_dropout": 0.0,
     "classifier_dropout": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "bos_token_id": 50256,
     "eos_token_id": 50256,
 }

@@ -29,7 +29,6 @@ DEFAULTS = {
     "hidden_dropout": 0.0,
     "classifier_dropout": 0.1,
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "bos_token_id": 0,
     "eos_token_id": 2,

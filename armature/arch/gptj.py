@@ -31,7 +31,6 @@ DEFAULTS = {
     "embd_pdrop": 0.0,
     "attn_pdrop": 0.0,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "bos_token_id": 50256,
     "eos_token_id": 50256,
     "tie_word_embeddings": False,

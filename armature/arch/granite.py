@@ -35,7 +35,6 @@ DEFAULTS = {
     "num_key_value_heads": None,
     "hidden_act": "silu",
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "bos_token_id": 1,
     "eos_token_id": 2,

@@ -18,7 +18,6 @@ DEFAULTS = {
     "head_dim": None,
     "hidden_act": "silu",
     "max_position_embeddings": 131072,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "bos_token_id": 1,
     "eos_token_id": 2,

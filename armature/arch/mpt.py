@@ -41,7 +41,6 @@ DEFAULTS = {
     "no_bias": True,
     "embedding_fraction": 1.0,
     "norm_type": "low_precision_layernorm",
-    "initializer_range": 0.02,
     "classifier_dropout": None,
     "hidden_dropout": None,
 }

@@ -17,7 +17,6 @@ DEFAULTS = {
     "num_key_value_heads": None,
     "hidden_act": "silu",
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "pad_token_id": 1,
     "eos_token_id": 50279,
     "tie_word_embeddings": False,

@@ -29,7 +29,6 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",

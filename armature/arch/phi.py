@@ -19,7 +19,6 @@ DEFAULTS = {
     "attention_dropout": 0.0,
     "hidden_act": "gelu_new",
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "tie_word_embeddings": False,
     "partial_rotary_factor": 0.5,

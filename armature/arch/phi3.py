@@ -22,7 +22,6 @@ DEFAULTS = {
     "hidden_act": "silu",
     "max_position_embeddings": 4096,
     "original_max_position_embeddings": 4096,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-5,
     "tie_word_embeddings": False,
     "bos_token_id": 1,

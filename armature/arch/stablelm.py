@@ -17,7 +17,6 @@ DEFAULTS = {
     "num_key_value_heads": 32,
     "hidden_act": "silu",
     "max_position_embeddings": 4096,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "tie_word_embeddings": False,
     "partial_rotary_factor": 0.25,

@@ -26,7 +26,6 @@ DEFAULTS = {
     "residual_dropout": 0.0,
     "embedding_dropout": 0.0,
     "use_bias": True,
-    "tie_word_embeddings": True,
 }
 
 

@@ -35,7 +35,6 @@ DEFAULTS = {
     "drop_path_rate": 0.1,
     "hidden_act": "gelu",
     "use_absolute_embeddings": False,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "encoder_stride": 32,
     "out_features": None,
