@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from armature.checkpoint.views import Grouped
 from armature.config import Config
 from armature.errors import ConfigError
-from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Own, Pre, Stack, Tokens
+from armature.model.spec import (
+    Alibi,
+    Attention,
+    Block,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Own,
+    Pre,
+    Stack,
+    Tokens,
+)
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 if TYPE_CHECKING:
@@ -56,18 +67,12 @@ def spec(c: Config) -> Stack:
         block=(lambda _index: own) if normed or sliced else block,
         depth=c.num_hidden_layers,
         norm=norm,
-        bias=Own(lambda: _alibi(heads)),
+        bias=Alibi(),
         dropout=Dropout(c.hidden_dropout, c.attention_dropout),
     )
 
 
 # ------------------------------------------- its own organs: only building a model needs torch
-
-
-def _alibi(heads: int) -> Any:
-    from armature.layers.bias import Alibi
-
-    return Alibi(heads)
 
 
 def _made(plain: Block, width: int, *, normed: bool, sliced: bool) -> Any:

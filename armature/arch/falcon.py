@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-from armature.arch import head_width, rotary
+from armature.arch import decoder, head_width, rotary
 from armature.checkpoint.views import Grouped, View
 from armature.config import Config
 from armature.model.spec import (
     Attention,
     Block,
     Dense,
-    Dropout,
     LayerNorm,
-    Own,
     Parallel,
     ParallelTwo,
     Pre,
+    RoundedAlibi,
     Stack,
-    Tokens,
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
@@ -56,47 +54,26 @@ SYNONYMS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, width = LayerNorm(c.layer_norm_epsilon), head_width(c)
-    heads = c.num_attention_heads
+    norm, heads = LayerNorm(c.layer_norm_epsilon), c.num_attention_heads
     kv_heads = (c.num_kv_heads or heads) if c.new_decoder_architecture or not c.multi_query else 1
     beside = ParallelTwo if _two_norms(c) else Parallel
-    order = beside(norm) if _parallel(c) else Pre(norm)
+    order = beside(norm) if c.parallel_attn else Pre(norm)
     attention = Attention(
         heads,
-        width,
+        head_width(c),
         kv_heads=kv_heads,
         bias=(c.bias, c.bias),
         causal=True,
         rotary=None if c.alibi else rotary(c),
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(
-            order, attention, Dense(c.ffn_hidden_size or 4 * c.hidden_size, c.activation, c.bias)
-        ),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        bias=Own(lambda: _alibi(heads, width)) if c.alibi else None,
-        dropout=Dropout(c.hidden_dropout, c.attention_dropout),
-    )
-
-
-def _parallel(c: Config) -> bool:
-    return bool(c.parallel_attn)
+    mlp = Dense(c.ffn_hidden_size or 4 * c.hidden_size, c.activation, c.bias)
+    stack = decoder(c, norm, Block(order, attention, mlp), dropout=c.hidden_dropout)
+    return replace(stack, bias=RoundedAlibi()) if c.alibi else stack
 
 
 def _two_norms(c: Config) -> bool:
     count = c.num_ln_in_parallel_attn
     return c.new_decoder_architecture and (count is None or count == 2)
-
-
-def _alibi(heads: int, width: int) -> Any:
-    import torch
-
-    from armature.layers.bias import Alibi
-
-    # HF: the slopes are rounded to bfloat16, and the bias is scaled together with the scores.
-    return Alibi(heads, scale=width**-0.5, dtype=torch.bfloat16)
 
 
 PREFIX = "transformer"
@@ -115,7 +92,7 @@ NAMES = {
 
 def names(c: Config) -> dict[str, str | View]:
     """Return NAMES; where two norms lie side by side they have names of their own."""
-    if _parallel(c) and _two_norms(c):
+    if c.parallel_attn and _two_norms(c):
         return NAMES | {"blocks.{i}.attn_norm": "h.{i}.ln_attn",
                         "blocks.{i}.mlp_norm": "h.{i}.ln_mlp"}
     return dict(NAMES)

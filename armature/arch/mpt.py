@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from armature.arch import head_width
 from armature.checkpoint.views import Joined
 from armature.config import Config
 from armature.model.spec import (
+    Alibi,
     Attention,
     Block,
     Dense,
@@ -54,15 +55,11 @@ SYNONYMS = {
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     inner = c.attn_config or {}  # HF: whether and how steeply it slopes is not read
-    norm, heads, width = (
-        UnbiasedLayerNorm(c.layer_norm_epsilon),
-        c.num_attention_heads,
-        c.hidden_size,
-    )
+    norm, width = UnbiasedLayerNorm(c.layer_norm_epsilon), c.hidden_size
+    scale, clip = inner.get("softmax_scale"), inner.get("clip_qkv")
     plain = Attention(
-        heads, head_width(c), bias=(False, False), scale=inner.get("softmax_scale"), causal=True
+        c.num_attention_heads, head_width(c), bias=(False, False), scale=scale, causal=True
     )
-    clip = inner.get("clip_qkv")
     attention = Own(lambda: _clipped()(width, plain, clip)) if clip else plain
     dropped = inner.get("attn_pdrop") or 0.0
     return Stack(
@@ -70,18 +67,12 @@ def spec(c: Config) -> Stack:
         block=Block(Pre(norm), attention, Dense(4 * width, "gelu", bias=False)),
         depth=c.num_hidden_layers,
         norm=norm,
-        bias=Own(lambda: _alibi(heads)),
+        bias=Alibi(),
         dropout=Dropout(dropped, dropped),
     )
 
 
 # ------------------------------------------- its own organs: only building a model needs torch
-
-
-def _alibi(heads: int) -> Any:
-    from armature.layers.bias import Alibi
-
-    return Alibi(heads)
 
 
 @cache
