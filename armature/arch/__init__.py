@@ -123,19 +123,18 @@ def heads(c: Config) -> dict[str, Any]:
 
 def decoder(
     c: Config,
-    norm: Norm,
+    norm: Norm | None,
     block: Block | Callable[[int], Block | Own],
-    *,
-    scale: float = 1.0,
-    dropout: float = 0.0,
+    dropout: Dropout | None = None,
+    **tokens: Any,
 ) -> Stack:
-    """Return a stack of blocks between tokens and a last norm; positions are the blocks' affair."""
+    """Return a stack of blocks between embeddings, with these further fields, and a last norm."""
     return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, scale=scale),
+        embed=Tokens(c.vocab_size, c.hidden_size, **tokens),
         block=block,
         depth=c.num_hidden_layers,
         norm=norm,
-        dropout=Dropout(dropout, c.attention_dropout),
+        dropout=dropout or Dropout(0.0, c.attention_dropout),
     )
 
 

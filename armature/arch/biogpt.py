@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width
+from armature.arch import decoder, head_width
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Learned,
-    Pre,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 DEFAULTS = {
@@ -43,21 +33,14 @@ DEFAULTS = {
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = LayerNorm(1e-5)  # HF: whatever layer_norm_eps says
-    return Stack(
-        embed=Tokens(
-            c.vocab_size,
-            c.hidden_size,
-            position=Learned(c.max_position_embeddings + 2, offset=2),
-            scale=math.sqrt(c.hidden_size) if c.scale_embedding else 1.0,
-        ),
-        block=Block(
-            Pre(norm),
-            Attention(c.num_attention_heads, head_width(c), causal=True),
-            Dense(c.intermediate_size, c.hidden_act),
-        ),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
+    attention = Attention(c.num_attention_heads, head_width(c), causal=True)
+    return decoder(
+        c,
+        norm,
+        Block(Pre(norm), attention, Dense(c.intermediate_size, c.hidden_act)),
+        Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
+        position=Learned(c.max_position_embeddings + 2, offset=2),
+        scale=math.sqrt(c.hidden_size) if c.scale_embedding else 1.0,
     )
 
 

@@ -11,6 +11,7 @@ from armature.model.spec import (
     Attention,
     Block,
     Dense,
+    Dropout,
     LayerNorm,
     Parallel,
     ParallelTwo,
@@ -67,7 +68,8 @@ def spec(c: Config) -> Stack:
         rotary=None if c.alibi else rotary(c),
     )
     mlp = Dense(c.ffn_hidden_size or 4 * c.hidden_size, c.activation, c.bias)
-    stack = decoder(c, norm, Block(order, attention, mlp), dropout=c.hidden_dropout)
+    dropout = Dropout(c.hidden_dropout, c.attention_dropout)
+    stack = decoder(c, norm, Block(order, attention, mlp), dropout)
     return replace(stack, bias=RoundedAlibi()) if c.alibi else stack
 
 

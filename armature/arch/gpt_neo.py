@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
+from armature.arch import decoder, head_width
 from armature.config import Config
 from armature.errors import ConfigError
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Learned,
-    Pre,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 DEFAULTS = {
@@ -61,14 +51,13 @@ def spec(c: Config) -> Stack:
         )
         return Block(Pre(norm), attention, inner)
 
-    return Stack(
-        embed=Tokens(
-            c.vocab_size, c.hidden_size, position=Learned(c.max_position_embeddings), types=-1
-        ),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_dropout, c.attention_dropout),
+    return decoder(
+        c,
+        norm,
+        block,
+        Dropout(c.resid_dropout, c.attention_dropout),
+        position=Learned(c.max_position_embeddings),
+        types=-1,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
+from armature.arch import decoder, head_width
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import (
@@ -14,7 +14,6 @@ from armature.model.spec import (
     LayerNorm,
     Parallel,
     Stack,
-    Tokens,
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans
 
@@ -57,22 +56,13 @@ def spec(c: Config) -> Stack:
             f"config.json: rotary_dim is {turned}, but should be even and at most {width}, "
             "the width of a head"
         )
+    turn = Interleaved(turned, {"rope_theta": 10000.0})
     attention = Attention(
-        c.num_attention_heads,
-        width,
-        bias=(False, False),
-        causal=True,
-        rotary=Interleaved(turned, {"rope_theta": 10000.0}),
+        c.num_attention_heads, width, bias=(False, False), causal=True, rotary=turn
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, types=-1),
-        block=Block(
-            Parallel(norm), attention, Dense(c.n_inner or 4 * c.hidden_size, c.activation_function)
-        ),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_pdrop, c.attn_pdrop),
-    )
+    mlp = Dense(c.n_inner or 4 * c.hidden_size, c.activation_function)
+    dropout = Dropout(c.resid_pdrop, c.attn_pdrop)
+    return decoder(c, norm, Block(Parallel(norm), attention, mlp), dropout, types=-1)
 
 
 PREFIX = "transformer"

@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING
 
 from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Gated,
-    Own,
-    Pre,
-    RMSNorm,
-    ScaledTokens,
-    Stack,
-)
+from armature.model.spec import Attention, Block, Gated, Own, Pre, RMSNorm, ScaledTokens, Stack
 from armature.outputs.tasks import Base, CausalLM
 
 if TYPE_CHECKING:
@@ -26,22 +17,7 @@ if TYPE_CHECKING:
     from armature.layers.context import Context
 
 LIKE = llama
-DEFAULTS = {
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": None,
-    "hidden_act": "silu",
-    "max_position_embeddings": 2048,
-    "rms_norm_eps": 1e-6,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "tie_word_embeddings": False,
-    "attention_bias": False,
-    "attention_dropout": 0.0,
-    "mlp_bias": False,
+DEFAULTS = llama.DEFAULTS | {
     "embedding_multiplier": 1.0,
     "logits_scaling": 1.0,
     "residual_multiplier": 1.0,

@@ -10,13 +10,7 @@ from armature.arch import bert
 from armature.config import Config
 from armature.errors import ArgumentError
 from armature.model.spec import Learned, Own, Stack
-from armature.outputs.tasks import (
-    Base,
-    MaskedLM,
-    SequenceClassifier,
-    Spans,
-    TokenClassifier,
-)
+from armature.outputs.tasks import Base, MaskedLM, SequenceClassifier, Spans, TokenClassifier
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

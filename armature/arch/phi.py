@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from armature.arch import decoder, heads, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dense, LayerNorm, Parallel, Stack
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Parallel, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 DEFAULTS = {
@@ -34,7 +34,8 @@ def spec(c: Config) -> Stack:
     normed = norm if c.qk_layernorm else None
     attention = Attention(**heads(c), causal=True, rotary=rotary(c), norm=normed)
     block = Block(Parallel(norm), attention, Dense(c.intermediate_size, c.hidden_act))
-    return decoder(c, norm, block, dropout=c.resid_pdrop)
+    dropout = Dropout(c.resid_pdrop, c.attention_dropout)
+    return decoder(c, norm, block, dropout)
 
 
 PREFIX = "model"

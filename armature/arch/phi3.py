@@ -5,7 +5,17 @@ from __future__ import annotations
 from armature.arch import decoder, heads, llama, rotary
 from armature.checkpoint.views import Joined
 from armature.config import Config
-from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Rotary, Stack, Switching
+from armature.model.spec import (
+    Attention,
+    Block,
+    Dropout,
+    Gated,
+    Pre,
+    RMSNorm,
+    Rotary,
+    Stack,
+    Switching,
+)
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
@@ -38,7 +48,8 @@ def spec(c: Config) -> Stack:
         **heads(c), bias=(False, False), causal=True, window=c.sliding_window, rotary=_turn(c)
     )
     mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
-    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout=c.resid_pdrop)
+    dropout = Dropout(c.resid_pdrop, c.attention_dropout)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout)
 
 
 def _turn(c: Config) -> Rotary:

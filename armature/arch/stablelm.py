@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import Block, Gated, LayerNorm, NormedApart, Parallel, Pre, Stack
+from armature.model.spec import Block, Dropout, Gated, LayerNorm, NormedApart, Parallel, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
@@ -42,7 +42,8 @@ def spec(c: Config) -> Stack:
     )
     order = Parallel(norm) if c.use_parallel_residual else Pre(norm)
     mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
-    return decoder(c, norm, Block(order, attention, mlp), dropout=c.hidden_dropout)
+    dropout = Dropout(c.hidden_dropout, c.attention_dropout)
+    return decoder(c, norm, Block(order, attention, mlp), dropout)
 
 
 # fmt: off

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dense, LayerNorm, Pre, Stack
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
@@ -36,7 +36,8 @@ def spec(c: Config) -> Stack:
         **heads(c), bias=biased, causal=True, window=c.sliding_window, rotary=rotary(c)
     )
     mlp = Dense(c.intermediate_size, c.hidden_act, c.use_bias)
-    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout=c.residual_dropout)
+    dropout = Dropout(c.residual_dropout, c.attention_dropout)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout)
 
 
 # fmt: off
