@@ -55,6 +55,10 @@ EMPTY: dict[str, Any] = {
 }
 WORDS = (*EMPTY, "DEFAULTS", "spec", "PREFIX", "NAMES", "names", "HEADS", "INPUTS")
 
+# Settings of a head that older libraries had for any decoder: nothing reads them any more.
+SUMMARY = ("summary_activation", "summary_first_dropout", "summary_proj_to_labels")
+SUMMARY += ("summary_type", "summary_use_proj")
+
 
 def names() -> list[str]:
     """Return every known model_type."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from armature.arch import head_width
+from armature.arch import SUMMARY, head_width
 from armature.config import Config
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Own, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
@@ -100,8 +100,7 @@ NAMES = {
     "norm":                 "layernorm",
 }
 IGNORED = ("pos_encoding",)
-UNUSED = ("attn_pdrop", "embd_pdrop", "from_tf", "n_ctx", "summary_activation",
-          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
+UNUSED = (*SUMMARY, "attn_pdrop", "embd_pdrop", "from_tf", "n_ctx")
 
 HEADS = {
     "CTRLModel":                     Base(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
+from armature.arch import SUMMARY, head_width
 from armature.checkpoint.views import T
 from armature.config import Config
 from armature.model.spec import (
@@ -89,8 +89,7 @@ NAMES = {
     "norm":                 "ln_f",
 }
 IGNORED = ("attn.bias", "attn.masked_bias")
-UNUSED = ("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
-          "summary_proj_to_labels", "summary_type", "summary_use_proj", "embd_pdrop")
+UNUSED = (*SUMMARY, "n_ctx", "reorder_and_upcast_attn", "embd_pdrop")
 
 HEADS = {
     "GPT2Model":                     Base(),

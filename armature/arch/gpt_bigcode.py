@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, gpt2, head_width, refuse
+from armature.arch import SUMMARY, decoder, gpt2, head_width, refuse
 from armature.checkpoint.views import Grouped
 from armature.config import Config
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Pre, Stack
@@ -70,11 +70,10 @@ NAMES = {
     "norm":                 "ln_f",
 }
 IGNORED = ("attn.bias", "attn.masked_bias", "transformer.bias")
-UNUSED = ("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32",
-          "num_key_value_heads",  # said by multi_query
+UNUSED = (*SUMMARY, "num_key_value_heads",  # said by multi_query
+          "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "embd_pdrop",
           "inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length",
-          "pre_allocate_kv_cache", "validate_runner_input", "embd_pdrop", "summary_activation",
-          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
+          "pre_allocate_kv_cache", "validate_runner_input")
 
 HEADS = {
     "GPTBigCodeModel":                     Base(),

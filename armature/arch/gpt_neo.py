@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, head_width
+from armature.arch import SUMMARY, decoder, head_width
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Pre, Stack
@@ -94,9 +94,7 @@ NAMES = {
     "norm":                 "ln_f",
 }
 IGNORED = ("attention.bias", "attention.masked_bias")
-UNUSED = ("attention_layers",  # said by attention_types
-          "embed_dropout", "summary_activation", "summary_first_dropout",
-          "summary_proj_to_labels", "summary_type", "summary_use_proj")
+UNUSED = (*SUMMARY, "embed_dropout", "attention_layers")  # said by attention_types
 
 HEADS = {
     "GPTNeoModel":                     Base(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, head_width
+from armature.arch import SUMMARY, decoder, head_width
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import (
@@ -77,9 +77,8 @@ NAMES = {
     "norm":                 "ln_f",
 }
 IGNORED = ("attn.bias", "attn.masked_bias", "attn.embed_positions")
-UNUSED = ("n_positions",  # positions are computed, so they have no end
-          "embd_pdrop", "rotary", "scale_attn_weights", "summary_activation",
-          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
+UNUSED = (*SUMMARY, "n_positions",  # positions are computed, so they have no end
+          "embd_pdrop", "rotary", "scale_attn_weights")
 
 HEADS = {
     "GPTJModel":                     Base(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, gpt2, head_width
+from armature.arch import SUMMARY, decoder, gpt2, head_width
 from armature.config import Config
 from armature.errors import ConfigError, nearest
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Post, Stack
@@ -58,17 +58,7 @@ NAMES = {name: row for name, row in gpt2.NAMES.items() if name.startswith("block
     "embed.position": "positions_embed",
 }
 IGNORED = ("attn.bias", "position_ids")
-UNUSED = (
-    "n_ctx",
-    "n_special",
-    "predict_special_tokens",
-    "embd_pdrop",
-    "summary_activation",
-    "summary_first_dropout",
-    "summary_proj_to_labels",
-    "summary_type",
-    "summary_use_proj",
-)
+UNUSED = (*SUMMARY, "n_ctx", "n_special", "predict_special_tokens", "embd_pdrop")
 
 HEADS = {
     "OpenAIGPTModel": Base(),
