@@ -122,8 +122,7 @@ HEADS = {
                                                   out="cls.seq_relationship"),
     "BertForSequenceClassification": SequenceClassifier(out="classifier", **POOLED),
     "BertForMultipleChoice":         MultipleChoice(out="classifier", **POOLED),
-    "BertForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout_prob"),
+    "BertForTokenClassification":    TokenClassifier(out="classifier"),
     "BertForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -59,11 +59,10 @@ NAMES = {
 }
 UNUSED = ("layer_norm_eps", "layerdrop", "activation_dropout")
 
-DROPOUT = "classifier_dropout hidden_dropout_prob"
 HEADS = {
     "BioGptModel":                     Base(),
     "BioGptForCausalLM":               CausalLM(out="output_projection", bias=False),
-    "BioGptForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "BioGptForTokenClassification":    TokenClassifier(out="classifier"),
     "BioGptForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
 }
 # fmt: on

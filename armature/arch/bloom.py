@@ -132,12 +132,11 @@ UNUSED = ("n_inner", "offset_alibi", "seq_length", "skip_bias_add", "skip_bias_a
           "attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion",
           "unk_token_id")
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "BloomModel":                     Base(),
     "BloomForCausalLM":               CausalLM(out="lm_head", bias=False),
     "BloomForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "BloomForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "BloomForTokenClassification":    TokenClassifier(out="classifier"),
     "BloomForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

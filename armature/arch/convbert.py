@@ -191,7 +191,7 @@ HEADS: dict[str, Any] = {
         dense="classifier.dense", act="@hidden_act", out="classifier.out_proj", dropout=DROPOUT),
     "ConvBertForMultipleChoice":         MultipleChoice(
         summary="sequence_summary.summary", out="classifier"),
-    "ConvBertForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "ConvBertForTokenClassification":    TokenClassifier(out="classifier"),
     "ConvBertForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -61,7 +61,7 @@ HEADS = {
         dense="classifier.dense", act="gelu", out="classifier.out_proj", dropout=DROPOUT),
     "ElectraForMultipleChoice":         MultipleChoice(
         summary="sequence_summary.summary", out="classifier"),
-    "ElectraForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "ElectraForTokenClassification":    TokenClassifier(out="classifier"),
     "ElectraForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

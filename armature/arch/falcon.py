@@ -107,8 +107,7 @@ HEADS = {
     "FalconModel":                     Base(),
     "FalconForCausalLM":               CausalLM(out="lm_head", bias=False),
     "FalconForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "FalconForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "FalconForTokenClassification":    TokenClassifier(out="classifier"),
     "FalconForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

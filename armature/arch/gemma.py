@@ -48,7 +48,7 @@ HEADS = {
     "GemmaModel":                     Base(),
     "GemmaForCausalLM":               CausalLM(out="lm_head", bias=False),
     "GemmaForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GemmaForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+    "GemmaForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on
 INPUTS = "gemma"

@@ -68,7 +68,7 @@ HEADS = {
     "Gemma2ForCausalLM":               CausalLM(out="lm_head", bias=False,
                                                 cap="final_logit_softcapping"),
     "Gemma2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Gemma2ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+    "Gemma2ForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on
 INPUTS = "gemma"

@@ -95,8 +95,7 @@ HEADS = {
     "GPT2Model":                     Base(),
     "GPT2LMHeadModel":               CausalLM(out="lm_head", bias=False),
     "GPT2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GPT2ForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "GPT2ForTokenClassification":    TokenClassifier(out="classifier"),
     "GPT2ForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

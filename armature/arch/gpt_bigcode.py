@@ -80,7 +80,6 @@ HEADS = {
     "GPTBigCodeForCausalLM":               CausalLM(out="lm_head", bias=False),
     "GPTBigCodeForSequenceClassification": SequenceClassifier(
         pick="last", out="score", bias=False),
-    "GPTBigCodeForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "GPTBigCodeForTokenClassification":    TokenClassifier(out="classifier"),
 }
 # fmt: on

@@ -100,8 +100,7 @@ HEADS = {
     "GPTNeoModel":                     Base(),
     "GPTNeoForCausalLM":               CausalLM(out="lm_head", bias=False),
     "GPTNeoForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GPTNeoForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout"),
+    "GPTNeoForTokenClassification":    TokenClassifier(out="classifier"),
     "GPTNeoForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

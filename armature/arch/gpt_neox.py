@@ -62,8 +62,7 @@ HEADS = {
     "GPTNeoXModel":                     Base(),
     "GPTNeoXForCausalLM":               CausalLM(out="embed_out", bias=False),
     "GPTNeoXForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GPTNeoXForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout"),
+    "GPTNeoXForTokenClassification":    TokenClassifier(out="classifier"),
     "GPTNeoXForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

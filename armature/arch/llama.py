@@ -51,12 +51,11 @@ NAMES = {
 }
 IGNORED = ("rotary_emb.inv_freq",)
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "LlamaModel":                     Base(),
     "LlamaForCausalLM":               CausalLM(out="lm_head", bias=False),
     "LlamaForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "LlamaForTokenClassification":    TokenClassifier(out="score", dropout=DROPOUT),
+    "LlamaForTokenClassification":    TokenClassifier(out="score"),
     "LlamaForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
 }
 # fmt: on

@@ -230,7 +230,7 @@ HEADS = {
         out="classifier", dropout=DROPOUT, **FIRST),
     "MobileBertForMultipleChoice":         tasks.MultipleChoice(
         out="classifier", dropout=DROPOUT, **FIRST),
-    "MobileBertForTokenClassification":    tasks.TokenClassifier(out="classifier", dropout=DROPOUT),
+    "MobileBertForTokenClassification":    tasks.TokenClassifier(out="classifier"),
     "MobileBertForQuestionAnswering":      tasks.Spans(out="qa_outputs"),
 }
 # fmt: on

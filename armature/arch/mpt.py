@@ -118,12 +118,11 @@ UNUSED = ("expansion_ratio", "max_seq_len", "learned_pos_emb", "no_bias", "norm_
           "logit_scale", "embedding_fraction", "resid_pdrop", "emb_pdrop", "init_device",
           "init_config", "tokenizer_name", "use_norm_bias", "fc_type", "verbose")
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "MptModel":                     Base(),
     "MptForCausalLM":               CausalLM(out="lm_head", bias=False),
     "MptForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "MptForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "MptForTokenClassification":    TokenClassifier(out="classifier"),
     "MptForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

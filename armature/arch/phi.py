@@ -58,8 +58,7 @@ HEADS = {
     "PhiModel":                     Base(),
     "PhiForCausalLM":               CausalLM(out="lm_head"),
     "PhiForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "PhiForTokenClassification":    TokenClassifier(
-        out="score", dropout="classifier_dropout hidden_dropout"),
+    "PhiForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on
 INPUTS = "gpt2"

@@ -80,6 +80,6 @@ HEADS = {
     "Phi3Model":                     Base(),
     "Phi3ForCausalLM":               CausalLM(out="lm_head", bias=False),
     "Phi3ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Phi3ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+    "Phi3ForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on

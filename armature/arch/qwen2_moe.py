@@ -99,12 +99,11 @@ NAMES = {
 }
 IGNORED = ("rotary_emb.inv_freq",)
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "Qwen2MoeModel":                     Base(),
     "Qwen2MoeForCausalLM":               CausalLM(out="lm_head", bias=False),
     "Qwen2MoeForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen2MoeForTokenClassification":    TokenClassifier(out="score", dropout=DROPOUT),
+    "Qwen2MoeForTokenClassification":    TokenClassifier(out="score"),
     "Qwen2MoeForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

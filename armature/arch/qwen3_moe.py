@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, qwen2_moe, rotary
+from armature.arch import decoder, heads, qwen2_moe, renamed, rotary
 from armature.config import Config
 from armature.model.spec import Attention, Block, Pre, RMSNorm, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.outputs.tasks import Spans
 
 LIKE = qwen2_moe
 DEFAULTS = {
@@ -59,12 +59,7 @@ NAMES = {name: row for name, row in qwen2_moe.NAMES.items() if ".shared" not in 
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
 
-DROPOUT = qwen2_moe.DROPOUT
-HEADS = {
-    "Qwen3MoeModel":                     Base(),
-    "Qwen3MoeForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Qwen3MoeForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen3MoeForTokenClassification":    TokenClassifier(out="score", dropout=DROPOUT),
-    "Qwen3MoeForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
+HEADS = renamed(qwen2_moe.HEADS, "Qwen2", "Qwen3") | {
+    "Qwen3MoeForQuestionAnswering": Spans(out="qa_outputs", prefix="transformer"),
 }
 # fmt: on

@@ -49,7 +49,7 @@ HEADS = {
         dense="classifier.dense", act="tanh", out="classifier.out_proj", dropout=DROPOUT),
     "RobertaForMultipleChoice":         MultipleChoice(
         dense="roberta.pooler.dense", act="tanh", out="classifier", dropout=DROPOUT),
-    "RobertaForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "RobertaForTokenClassification":    TokenClassifier(out="classifier"),
     "RobertaForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

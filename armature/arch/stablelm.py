@@ -56,7 +56,7 @@ HEADS = {
     "StableLmModel":                     Base(),
     "StableLmForCausalLM":               CausalLM(out="lm_head", bias=False),
     "StableLmForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "StableLmForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+    "StableLmForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on
 INPUTS = "gpt_neox"

@@ -51,7 +51,7 @@ HEADS = {
     "Starcoder2Model":                     Base(),
     "Starcoder2ForCausalLM":               CausalLM(out="lm_head", bias=False),
     "Starcoder2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Starcoder2ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+    "Starcoder2ForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on
 INPUTS = "gpt2"

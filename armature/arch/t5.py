@@ -122,7 +122,7 @@ HEADS = {
         pick="eos", dense="classification_head.dense", act="tanh",
         out="classification_head.out_proj", dropout="classifier_dropout", prefix="transformer"),
     "T5ForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout", half="encoder", prefix="transformer"),
+        out="classifier", half="encoder", prefix="transformer"),
     "T5ForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

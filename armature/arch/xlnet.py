@@ -290,7 +290,7 @@ HEADS = {
     "XLNetLMHeadModel":                tasks.CausalLM(out="lm_loss", shift=False),
     "XLNetForSequenceClassification":  tasks.SequenceClassifier(**FIRST),
     "XLNetForMultipleChoice":          tasks.MultipleChoice(**FIRST),
-    "XLNetForTokenClassification":     tasks.TokenClassifier(out="classifier"),
+    "XLNetForTokenClassification":     tasks.TokenClassifier(out="classifier", dropout=""),
     "XLNetForQuestionAnsweringSimple": tasks.Spans(out="qa_outputs"),
     "XLNetForQuestionAnswering":       tasks.BeamSpans(),
 }
