@@ -95,9 +95,10 @@ def _complete(module: ModuleType) -> ModuleType:
     return module
 
 
-def renamed(table: Mapping[str, Head], old: str, new: str) -> dict[str, Head]:
-    """Return a table of heads under the class names of another architecture."""
-    return {name.replace(old, new): head for name, head in table.items()}
+def renamed(table: Mapping[str, Head], old: str, new: str, *without: str) -> dict[str, Head]:
+    """Return heads under another architecture's class names, without those that end so."""
+    kept = {name: head for name, head in table.items() if not name.endswith(without)}
+    return {name.replace(old, new): head for name, head in kept.items()}
 
 
 def head_width(c: Config) -> int:

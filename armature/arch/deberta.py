@@ -6,11 +6,10 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from armature.arch import deberta_v2, refuse
+from armature.arch import deberta_v2, refuse, renamed
 from armature.checkpoint.views import Grouped
 from armature.config import Config
 from armature.model.spec import Own, Stack
-from armature.outputs import tasks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -89,7 +88,6 @@ NAMES = {ours: theirs for ours, theirs in deberta_v2.NAMES.items()
 }
 UNUSED = (*deberta_v2.UNUSED, "max_position_embeddings")  # where only distances count
 
-HEADS = {name.replace("V2", ""): head for name, head in deberta_v2.HEADS.items()
-         if not isinstance(head, tasks.MultipleChoice)}
+HEADS = renamed(deberta_v2.HEADS, "V2", "", "ForMultipleChoice")
 # fmt: on
 INPUTS = "deberta"

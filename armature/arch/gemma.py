@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import decoder, heads, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
 from armature.model.spec import Attention, Block, Gated, Pre, ShiftedRMSNorm, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
 DEFAULTS = {
@@ -39,16 +38,9 @@ def spec(c: Config) -> Stack:
     return decoder(c, norm, block, scale=math.sqrt(c.hidden_size))
 
 
-# fmt: off
 # HF: `hidden_activation` was read by versions of one spring alone; masks stay causal where a
 # config asks for attention to both sides.
 UNUSED = ("hidden_activation", "use_bidirectional_attention")
 
-HEADS = {
-    "GemmaModel":                     Base(),
-    "GemmaForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "GemmaForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GemmaForTokenClassification":    TokenClassifier(out="score"),
-}
-# fmt: on
+HEADS = renamed(llama.HEADS, "Llama", "Gemma", "ForQuestionAnswering")
 INPUTS = "gemma"

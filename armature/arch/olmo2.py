@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
 from armature.model.spec import Block, Gated, Late, NormedTogether, RMSNorm, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
 
 LIKE = llama
 DEFAULTS = {
@@ -42,10 +41,6 @@ NAMES = {name: row for name, row in llama.NAMES.items() if not name.endswith("_n
     "blocks.{i}.mlp_post":    "layers.{i}.post_feedforward_layernorm",
 }
 
-HEADS = {
-    "Olmo2Model":                     Base(),
-    "Olmo2ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Olmo2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Olmo2", "ForTokenClassification", "ForQuestionAnswering")
 # fmt: on
 INPUTS = "gpt2"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.checkpoint.views import Joined
 from armature.config import Config
 from armature.model.spec import (
@@ -16,7 +16,6 @@ from armature.model.spec import (
     Stack,
     Switching,
 )
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
 DEFAULTS = {
@@ -76,10 +75,5 @@ NAMES = llama.NAMES | {
 }
 UNUSED = ("embd_pdrop",)
 
-HEADS = {
-    "Phi3Model":                     Base(),
-    "Phi3ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Phi3ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Phi3ForTokenClassification":    TokenClassifier(out="score"),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Phi3", "ForQuestionAnswering")
 # fmt: on

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
 from armature.model.spec import Block, Dropout, Gated, LayerNorm, NormedApart, Parallel, Pre, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
 DEFAULTS = {
@@ -52,11 +51,6 @@ NAMES = llama.NAMES | {
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_layernorm.norms.{e}",
 }
 
-HEADS = {
-    "StableLmModel":                     Base(),
-    "StableLmForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "StableLmForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "StableLmForTokenClassification":    TokenClassifier(out="score"),
-}
+HEADS = renamed(llama.HEADS, "Llama", "StableLm", "ForQuestionAnswering")
 # fmt: on
 INPUTS = "gpt_neox"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, heads, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Pre, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 LIKE = llama
 DEFAULTS = {
@@ -47,11 +46,6 @@ NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} 
 }
 UNUSED = ("embedding_dropout",)
 
-HEADS = {
-    "Starcoder2Model":                     Base(),
-    "Starcoder2ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Starcoder2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Starcoder2ForTokenClassification":    TokenClassifier(out="score"),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Starcoder2", "ForQuestionAnswering")
 # fmt: on
 INPUTS = "gpt2"
