@@ -97,7 +97,7 @@ def names(c: Config) -> dict[str, str | View]:
     if c.parallel_attn and _two_norms(c):
         return NAMES | {"blocks.{i}.attn_norm": "h.{i}.ln_attn",
                         "blocks.{i}.mlp_norm": "h.{i}.ln_mlp"}
-    return dict(NAMES)
+    return NAMES
 
 
 IGNORED = ("rotary_emb.inv_freq", "maybe_rotary.inv_freq")
