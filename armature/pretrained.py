@@ -16,10 +16,10 @@ from armature.checkpoint.report import LoadReport
 from armature.config import Config
 from armature.errors import ArgumentError
 from armature.layers.linear import Linear
-from armature.layers.norm import ShiftedRMSNorm
 from armature.model import call
 from armature.model.build import build
 from armature.model.encoder_decoder import EncoderDecoder
+from armature.model.fresh import fill
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.model.steps import StackSteps
@@ -247,18 +247,16 @@ class PreTrainedModel(nn.Module):
             if tensor is not None:
                 self.initialise(module, name, tensor.data)
 
-    @torch.no_grad()
     def initialise(self, module: nn.Module, name: str, tensor: Tensor) -> None:
-        """Fill one fresh weight: norms with ones, biases with zeros, the rest at random."""
-        if hasattr(module, "compute"):
-            module.compute(tensor)  # type: ignore[operator] - what no training made
-        elif name == "weight" and tensor.dim() == 1:
-            tensor.fill_(0.0 if isinstance(module, ShiftedRMSNorm) else 1.0)
-        elif name in ("bias", "shift") and tensor.dim() <= 2:
-            tensor.zero_()
-        else:
-            spread = self.config.get("init_std") or self.config.get("initializer_range") or 0.02
-            tensor.normal_(0.0, float(spread))
+        """Fill one fresh weight."""
+        spread = self.config.get("init_std") or self.config.get("initializer_range") or 0.02
+        fill(module, name, tensor, float(spread))
+
+    def quantize(self, precision: str) -> None:
+        """Round the weights to "int8" or "int4": see `armature.precision.quantize`."""
+        from armature.precision import quantize
+
+        quantize(self, precision)
 
     # ---------------------------------------------------------------- names on disk
 

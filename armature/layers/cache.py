@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from armature.batch import Layout
+from armature.layers import kernels
+from armature.layers.kernels import Rule
 
 
 @dataclass
@@ -17,8 +19,8 @@ class LayerCache:
     keys: Tensor | None = None
     values: Tensor | None = None
 
-    def append(self, k: Tensor, v: Tensor, layout: Layout, capacity: int) -> tuple[Tensor, Tensor]:
-        """Store packed k and v, (N, K, E), after each row's past; return all stored so far."""
+    def append(self, k: Tensor, v: Tensor, layout: Layout, capacity: int) -> None:
+        """Store packed k and v, (N, K, E), after each row's past."""
         self._reserve(k, layout, capacity)
         assert self.keys is not None and self.values is not None
         past = layout.past or (0,) * layout.rows
@@ -30,7 +32,15 @@ class LayerCache:
         else:
             self.keys[layout.row_of, :, layout.counts] = k
             self.values[layout.row_of, :, layout.counts] = v
+
+    def read(self, _layout: Layout) -> tuple[Tensor, Tensor]:
+        """Return all keys and values so far, (B, K, capacity, E)."""
+        assert self.keys is not None and self.values is not None
         return self.keys, self.values
+
+    def attend(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
+        """Let packed new tokens (N, H, E) attend to their rows → (N, H · E)."""
+        return kernels.attend_cached(q, *self.read(layout), layout, rule)
 
     def _reserve(self, k: Tensor, layout: Layout, capacity: int) -> None:
         """Make room for the longest row, doubling where `capacity` was not enough."""
@@ -65,6 +75,20 @@ class Cache:
     def layer(self, index: int) -> LayerCache:
         """Return the cache of block `index`."""
         return self.layers.setdefault(index, LayerCache())
+
+    def remember(self, layer: int, k: Tensor, v: Tensor, layout: Layout) -> None:
+        """Keep the keys and values (M, K, E) of what the rows look at besides."""
+        self.cross[layer], self.memory_layout = (k, v), layout
+
+    def recall(self, layer: int) -> tuple[Tensor, Tensor, Layout]:
+        """Return the keys and values (M, K, E) of every row's memory, and their layout."""
+        assert self.memory_layout is not None
+        return *self.cross[layer], self.memory_layout
+
+    def attend_memory(self, layer: int, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
+        """Let packed new tokens (N, H, E) attend to their memories → (N, H · E)."""
+        k, v, keys = self.recall(layer)
+        return kernels.attend(q, k, v, layout, keys, rule)
 
     def get_seq_length(self) -> int:
         """Return how many tokens the longest row holds."""

@@ -12,6 +12,8 @@ from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
 from armature.layers.position import Rotary
+from armature.layers.slots import Slots
+from armature.model.plan import MOST_ROWS, pages, plan
 from armature.model.stack import Stack
 
 
@@ -39,7 +41,9 @@ class StackSteps:
         """
         self._stack, self._score, self._place = stack, score, place
         self._prompt, self._memory = prompt, memory
-        self.cache = Cache(capacity)
+        self.cache = self._empty(capacity)
+        paged = isinstance(self.cache, Slots)
+        self._plan = plan(stack, remembers=memory is not None) if paged else None
         # New tokens go on in the segment of the prompt's last one, and after its position.
         self._types: Tensor | None = None  # (B,)
         self._positions = torch.empty(0)  # (B,)
@@ -96,10 +100,17 @@ class StackSteps:
         layout = Layout.of(real, (len(rows), real.shape[1]), prompt.device)
         self._prompt = Inputs(layout, tokens=torch.cat(rows))
         self._order, self._written = torch.arange(len(rows)), []
-        self.cache = Cache(self.cache.capacity)
+        self.cache = self._empty(self.cache.capacity)
         return self.start()
 
+    def _empty(self, capacity: int) -> Cache:
+        return Slots(capacity) if pages(self._stack) else Cache(capacity)
+
     def _run(self, inputs: Inputs) -> Tensor:
+        layout, cache = inputs.layout, self.cache
+        single = layout.past and layout.rows <= MOST_ROWS and set(layout.lengths) == {1}
+        if single and self._plan is not None and isinstance(cache, Slots):
+            return self._plan.step(inputs, cache)
         memory, layout = self._memory or (None, None)
         return self._stack(inputs, Record(), cache=self.cache, memory=memory, memory_layout=layout)
 

@@ -1,0 +1,213 @@
+"""Slots: a cache whose tokens lie anywhere, found by a table of each row's places.
+
+Rows may share places: moving, repeating or dropping rows only changes the table, so beams and
+common beginnings cost no copies.
+
+    table   row 0: 0 1 2 5      two beams of one prompt (places 0 1 2), each gone on by itself
+            row 1: 0 1 2 4
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from armature.batch import Layout
+from armature.layers import kernels
+from armature.layers.cache import Cache
+from armature.layers.kernels import Rule
+from armature.native.program import Places, Plan, Writer, pointers
+
+
+@dataclass
+class Pool:
+    """The keys and values of one layer, (places, K, E)."""
+
+    slots: Slots
+    index: int
+    keys: Tensor = field(default_factory=lambda: torch.empty(0))
+    values: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def append(self, k: Tensor, v: Tensor, layout: Layout, _capacity: int) -> None:
+        """Store packed k and v, (N, K, E), where the table says."""
+        places = self.slots.place(layout)
+        self.fit(k)
+        self.keys[places] = k
+        self.values[places] = v
+
+    def fit(self, like: Tensor) -> None:
+        """Have as many places as were given out; `like` is (N, K, E)."""
+        have = self.keys.shape[0]
+        if have < self.slots.size:
+            for name in ("keys", "values"):
+                new = like.new_zeros(self.slots.size, *like.shape[1:])
+                if have:
+                    new[:have] = getattr(self, name)
+                setattr(self, name, new)
+            self.slots.moved()
+
+    def read(self, layout: Layout) -> tuple[Tensor, Tensor]:
+        """Gather the keys and values of all rows, (B, K, S, E)."""
+        table = self.slots.table[:, : layout.longest].long()
+        return self.keys[table].transpose(1, 2), self.values[table].transpose(1, 2)
+
+    def attend(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
+        """Let packed new tokens (N, H, E) attend to their rows → (N, H · E)."""
+        plain = rule.content is None and rule.regions is None and rule.bias is None
+        if plain and set(layout.lengths) == {1} and not torch.is_grad_enabled():
+            return self.slots.mixed(self.index, q, layout, rule)
+        return kernels.attend_cached(q, *self.read(layout), layout, rule)
+
+
+@dataclass
+class Slots(Cache):
+    """The caches of all layers, one table for all of them."""
+
+    table: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.int32))
+    size: int = 0  # places that there are
+    free: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    given: int = 0  # how many of the free ones were given out
+    memory_rows: Tensor | None = None  # (R,) whose memory each row looks at
+
+    def __post_init__(self) -> None:
+        self._pass: Layout | None = None  # the pass whose tokens have their places
+        self._placed = torch.empty(0)
+        self._places_of: Layout | None = None
+        self._places: Places | None = None
+        self._pointers: tuple[Any, Any] | None = None
+        self._memory: Tensor | None = None
+        self._plans: dict[tuple[Any, ...], Plan] = {}
+
+    def layer(self, index: int) -> Any:
+        """Return the pool of block `index`."""
+        return self.layers.setdefault(index, Pool(self, index))
+
+    def place(self, layout: Layout) -> Tensor:
+        """Return the places (N,) of a pass's new tokens; all its layers get the same."""
+        if self._pass is layout:
+            return self._placed
+        rows, longest = layout.rows, layout.longest
+        if not len(self.table):
+            self.table = torch.zeros(rows, max(self.capacity, longest), dtype=torch.int32)
+        if longest > self.table.shape[1]:
+            more = max(longest, 2 * self.table.shape[1]) - self.table.shape[1]
+            self.table = F.pad(self.table, (0, more))
+        if self.given + layout.total > len(self.free):
+            self._find(layout.total)
+        placed = self.free[self.given : self.given + layout.total]
+        self.given += layout.total
+        self.table[layout.row_of, layout.counts] = placed.int()
+        self._pass, self._placed = layout, placed
+        return placed
+
+    def _find(self, needed: int) -> None:
+        """Collect the places that no row has any more, and make new ones where they are few."""
+        used = torch.zeros(self.size, dtype=torch.bool)
+        for row, length in zip(self.table, self.lengths, strict=False):
+            used[row[:length].long()] = True
+        self.free = (~used).nonzero().squeeze(1)
+        self.given = 0
+        if len(self.free) < max(needed, self.size // 4):
+            before, most = self.size, max(self.capacity * len(self.table), 2 * self.size)
+            self.size = max(most, before + needed)
+            self.free = torch.cat([self.free, torch.arange(before, self.size)])
+            self.moved()
+
+    def select(self, rows: Tensor) -> None:
+        """Keep the rows named, in that order: what beam search does at each step."""
+        self.table = self.table[rows]
+        if self.memory_rows is not None:
+            self.memory_rows = self.memory_rows[rows]
+        self.lengths = tuple(self.lengths[i] for i in rows.tolist())
+        self._memory = None
+
+    # ---------------------------------------------------------------- another sequence
+
+    def remember(self, layer: int, k: Tensor, v: Tensor, layout: Layout) -> None:
+        """Keep the keys and values (M, K, E) of what the rows look at besides."""
+        super().remember(layer, k, v, layout)
+        if self.memory_rows is None:
+            self.memory_rows = torch.arange(layout.rows)
+
+    def recall(self, layer: int) -> tuple[Tensor, Tensor, Layout]:
+        """Return the keys and values (M, K, E) of every row's memory, and their layout."""
+        k, v, layout = super().recall(layer)
+        assert self.memory_rows is not None
+        order = self.memory_rows.tolist()
+        if order == list(range(layout.rows)):
+            return k, v, layout
+        spans = [torch.arange(layout.lengths[i]) + layout.starts[i] for i in order]
+        lengths = tuple(layout.lengths[i] for i in order)
+        index = torch.cat(spans)
+        return k[index], v[index], Layout(lengths, max(lengths), layout.device)
+
+    def attend_memory(self, layer: int, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
+        """Let packed new tokens (N, H, E) attend to their memories → (N, H · E)."""
+        if set(layout.lengths) != {1} or torch.is_grad_enabled():
+            return super().attend_memory(layer, q, layout, rule)
+        return self.mixed(layer, q, layout, rule, recall=True)
+
+    # ---------------------------------------------------------------- for the native kernels
+
+    def moved(self) -> None:
+        """Take note that keys and values lie elsewhere now."""
+        self._pointers = self._places = None
+
+    def places(self, layout: Layout) -> Places:
+        """Return where one pass's rows find everything."""
+        if self._places_of is layout and self._places is not None:
+            return self._places
+        self.place(layout)
+        if self._pointers is None:
+            pools: list[Any] = [self.layers[i] for i in sorted(self.layers)]
+            for pool in pools:
+                pool.fit(pool.keys)
+            keys, values = ([getattr(p, name) for p in pools] for name in ("keys", "values"))
+            self._pointers = pointers(keys), pointers(values)
+        places = Places(
+            self.table,
+            torch.tensor(layout.totals, dtype=torch.int32),
+            layout.longest,
+            *self._pointers,
+        )
+        if self.cross:
+            self._add_memory(places)
+        self._places_of, self._places = layout, places
+        return places
+
+    def mixed(
+        self, layer: int, q: Tensor, layout: Layout, rule: Rule, *, recall: bool = False
+    ) -> Tensor:
+        """Let one new token of each row (R, H, E) attend to its row or memory → (R, H · E)."""
+        k = self.cross[layer][0] if recall else self.layers[layer].keys
+        sizes = {
+            "heads": q.shape[1],
+            "shared": k.shape[1],
+            "width": q.shape[2],
+            "scale": rule.scale,
+            "window": rule.window or 0,
+            "cap": rule.cap or 0.0,
+            "layer": layer,
+        }
+        key = (recall, *sizes.values())
+        if key not in self._plans:
+            writer = Writer()
+            writer.attend("q", "y", recall=recall, **sizes)
+            writer.buffer("q", q.shape[1] * q.shape[2])
+            self._plans[key] = Plan(writer)
+        return self._plans[key].run(q.flatten(1), "q", "y", self.places(layout)).clone()
+
+    def _add_memory(self, places: Places) -> None:
+        layout = self.memory_layout
+        assert layout is not None and self.memory_rows is not None
+        if self._memory is None:
+            spans = torch.tensor([layout.starts, layout.lengths], dtype=torch.int32)
+            self._memory = spans[:, self.memory_rows].T.contiguous()
+            pairs = [self.cross[i] for i in sorted(self.cross)]
+            self._memory_pointers = tuple(pointers([pair[i] for pair in pairs]) for i in (0, 1))
+        places.memory, places.memory_longest = self._memory, max(layout.lengths)
+        places.memory_keys, places.memory_values = self._memory_pointers
