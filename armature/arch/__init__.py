@@ -55,7 +55,7 @@ EMPTY: dict[str, Any] = {
 }
 WORDS = (*EMPTY, "DEFAULTS", "spec", "PREFIX", "NAMES", "names", "HEADS", "INPUTS")
 
-# Settings of a head that older libraries had for any decoder: nothing reads them any more.
+# What configs say of a text's summary, also where the architecture has no head that makes one.
 SUMMARY = ("summary_activation", "summary_first_dropout", "summary_proj_to_labels")
 SUMMARY += ("summary_type", "summary_use_proj")
 
@@ -63,8 +63,8 @@ SUMMARY += ("summary_type", "summary_use_proj")
 def names() -> list[str]:
     """Return every known model_type."""
     files = [module.name for module in pkgutil.iter_modules(__path__)]
-    renamed = {file: model_type for model_type, file in SYNONYMS.items()}
-    return sorted(renamed.get(file, file) for file in files)
+    spelled = {file: model_type for model_type, file in SYNONYMS.items()}
+    return sorted(spelled.get(file, file) for file in files)
 
 
 def find(model_type: str) -> ModuleType:
