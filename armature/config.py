@@ -29,6 +29,7 @@ COMMON: dict[str, Any] = {
     "use_cache": True,
     "task_specific_params": None,
     "dtype": None,
+    "initializer_range": 0.02,
     "chunk_size_feed_forward": 0,
 }
 

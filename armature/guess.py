@@ -70,7 +70,7 @@ def _by_tensors(source: Source, silent: Callable[[str], Config]) -> str | None:
 def _share(names: list[str], known: str, silent: Callable[[str], Config]) -> tuple[float, float]:
     """Return which share of the tensors an architecture knows, and which of its own are there."""
     module = arch.find(known)
-    named = module.names(silent(known)) if hasattr(module, "names") else module.NAMES
+    named = module.names(silent(known))
     spelt = Names(named, aliases=module.ALIASES)
     current = [spelt.canonical(name) for name in names]
     prefix = f"(?:{re.escape(module.PREFIX)}\\.)?" if module.PREFIX else ""

@@ -247,7 +247,7 @@ class PreTrainedModel(nn.Module):
 
     def initialise(self, module: nn.Module, name: str, tensor: Tensor) -> None:
         """Fill one fresh weight."""
-        spread = self.config.get("initializer_range") or self.config.get("init_std") or 0.02
+        spread = self.config.get("init_std") or self.config.get("initializer_range") or 0.02
         fill(module, name, tensor, float(spread))
 
     def quantize(self, precision: str) -> None:
@@ -262,7 +262,7 @@ class PreTrainedModel(nn.Module):
     def disk_names(cls, config: Config) -> Names:
         """Return how this class's tensors are called on disk."""
         arch, spec = cls.arch, cls.head_spec
-        rows = arch.names(config) if hasattr(arch, "names") else arch.NAMES
+        rows = arch.names(config)
         prefixes = {arch.PREFIX, *(head.prefix or "" for head in arch.HEADS.values())} - {""}
         prefix = arch.PREFIX if spec.prefix is None else spec.prefix
         head = spec.rows(config)
@@ -270,8 +270,7 @@ class PreTrainedModel(nn.Module):
             prefix = ""
             head = {k: v.removeprefix(f"{arch.PREFIX}.") for k, v in head.items()}
         dotted = f"{prefix}." if prefix else ""
-        again = arch.copies(config) if hasattr(arch, "copies") else getattr(arch, "COPIES", {})
-        copies = {dotted + one: dotted + two for one, two in again.items()}
+        copies = {dotted + one: dotted + two for one, two in arch.copies(config).items()}
         if isinstance(spec, tasks.WordHead) and spec.untied_bias and not spec.ties(config):
             # HF: the output map then has a bias of its own, and the shared one is kept, unused.
             copies[spec.untied_bias] = head["head.out.bias"]

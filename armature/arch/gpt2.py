@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
+from armature.arch import SUMMARY, head_width
 from armature.checkpoint.views import T
 from armature.config import Config
 from armature.model.spec import (
@@ -30,7 +30,6 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
     "bos_token_id": 50256,
@@ -89,17 +88,14 @@ NAMES = {
     "blocks.{i}.mlp.down":  T("h.{i}.mlp.c_proj"),
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias")
-UNUSED = ("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
-          "summary_proj_to_labels", "summary_type", "summary_use_proj", "embd_pdrop")
+UNUSED = (*SUMMARY, "n_ctx", "reorder_and_upcast_attn", "embd_pdrop")
 
 HEADS = {
     "GPT2Model":                     Base(),
     "GPT2LMHeadModel":               CausalLM(out="lm_head", bias=False),
     "GPT2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GPT2ForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "GPT2ForTokenClassification":    TokenClassifier(out="classifier"),
     "GPT2ForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

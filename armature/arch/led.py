@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import bart
-from armature.checkpoint.views import Rows, View
 from armature.config import Config
 from armature.model.spec import Block, EncoderDecoder, LayerNorm, Learned, Own, Post, Tokens
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from armature.layers.context import Context
 
+LIKE = bart
 DEFAULTS: dict[str, Any] = {
     key: value
     for key, value in bart.DEFAULTS.items()
@@ -163,23 +163,18 @@ def _mixed(attn: Any, x: Tensor, context: Context, real: Tensor, chosen: Tensor)
 PREFIX = "led"
 _ATTN = "encoder.layers.{i}.self_attn"
 _LONG = f"{_ATTN}.longformer_self_attn"
-NAMES: dict[str, str | View] = bart.NAMES | {
-    "encoder.blocks.{i}.attn.qkv": Rows(q=f"{_LONG}.query", k=f"{_LONG}.key", v=f"{_LONG}.value"),
-    "encoder.blocks.{i}.attn.far": Rows(
-        q=f"{_LONG}.query_global", k=f"{_LONG}.key_global", v=f"{_LONG}.value_global"
-    ),
+NAMES = bart.NAMES | {
+    "encoder.blocks.{i}.attn.qkv": f"{_LONG}.{{query,key,value}}",
+    "encoder.blocks.{i}.attn.far": f"{_LONG}.{{query,key,value}}_global",
     "encoder.blocks.{i}.attn.out": f"{_ATTN}.output",
 }
 
 
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES; where nothing is tied, each half has a table of tokens of its own."""
     return bart.names(c) | {ours: row for ours, row in NAMES.items() if ".attn." in ours}
 
 
-COPIES = bart.COPIES
-ALIASES = bart.ALIASES
-IGNORED = bart.IGNORED
 UNUSED = (*bart.UNUSED, "classifier_dropout")  # it has no classifier
 
 # fmt: off

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from armature.layers.embed import Inputs
     from armature.layers.kernels import Rule
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "hidden_size": 512,
     "num_hidden_layers": 24,
@@ -35,7 +36,6 @@ DEFAULTS = bert.DEFAULTS | {
     "normalization_type": "no_norm",
     "classifier_activation": True,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -215,8 +215,6 @@ NAMES = bert.NAMES | {
     "blocks.{i}.more.{j}.mlp.down": "encoder.layer.{i}.ffn.{j}.output.dense",
     "blocks.{i}.more.{j}.norm":     "encoder.layer.{i}.ffn.{j}.output.LayerNorm",
 }
-ALIASES = bert.ALIASES
-IGNORED = bert.IGNORED
 UNUSED: tuple[str, ...] = ("true_hidden_size",)
 
 WORDS: dict[str, Any] = {**bert.WORDS, "rest": "cls.predictions.dense"}
@@ -232,7 +230,7 @@ HEADS = {
         out="classifier", dropout=DROPOUT, **FIRST),
     "MobileBertForMultipleChoice":         tasks.MultipleChoice(
         out="classifier", dropout=DROPOUT, **FIRST),
-    "MobileBertForTokenClassification":    tasks.TokenClassifier(out="classifier", dropout=DROPOUT),
+    "MobileBertForTokenClassification":    tasks.TokenClassifier(out="classifier"),
     "MobileBertForQuestionAnswering":      tasks.Spans(out="qa_outputs"),
 }
 # fmt: on

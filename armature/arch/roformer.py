@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from armature.layers.embed import Inputs
     from armature.layers.kernels import Rule
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "vocab_size": 50000,
     "embedding_size": None,
     "max_position_embeddings": 1536,
     "rotary_value": False,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -129,8 +129,6 @@ PREFIX = "roformer"
 # fmt: off
 NAMES = bert.NAMES | {"embed.project": "embeddings_project",
                       "embed.position": "encoder.embed_positions"}
-ALIASES = bert.ALIASES
-IGNORED = bert.IGNORED
 UNUSED = ("classifier_dropout",)
 
 HEADS = {

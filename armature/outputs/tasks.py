@@ -151,6 +151,8 @@ class MultipleChoice(SequenceHead):
 class TokenClassifier(Head):
     """Scores of labels for each token, perhaps joined to paths by a chain of transitions."""
 
+    dropout: str = "classifier_dropout hidden_dropout hidden_dropout_prob"  # as most have it
+
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         return super().rows(settings) | {"head.chain": "crf"}
