@@ -100,7 +100,8 @@ class Config:
         config.__dict__["data"] = dict(data)
         config.__dict__["name_or_path"] = str(data.get("_name_or_path") or "")
         for key, value in data.items():
-            default = cls.defaults.get(cls.synonyms.get(key, key), COMMON.get(key))
+            spelt = (key, cls.synonyms.get(key), *(k for k, v in cls.synonyms.items() if v == key))
+            default = next((cls.defaults[k] for k in spelt if k in cls.defaults), COMMON.get(key))
             checked = kinds.labels(value) if key == "id2label" else None
             wanted = checked or kinds.expected(key, value, default)
             if wanted:
@@ -152,8 +153,12 @@ class Config:
         if key in self.data:
             return key
         own = self.synonyms.get(key, key)
-        silent = own not in self.data and own not in self.defaults
-        return key if silent and key in self.defaults else own
+        if own in self.data:
+            return own
+        for other, meant in self.synonyms.items():
+            if meant == own and other in self.data:
+                return other
+        return key if own not in self.defaults and key in self.defaults else own
 
     def _rename_labels(self, count: int) -> None:
         if count < 1:
@@ -169,7 +174,7 @@ class Config:
 
     def knows(self, key: str) -> bool:
         """Return whether `key` is a setting of this file, of its architecture, or of all."""
-        own = self.synonyms.get(key, key)
+        own = self._own(key)
         return (
             key in _DERIVED
             or key == "torch_dtype"
