@@ -96,7 +96,7 @@ class PreTrainedModel(nn.Module):
         body, spec = self.body, self.head_spec
         if isinstance(body, Pyramid) and isinstance(spec, tasks.Backbone | tasks.MaskedImage):
             return build_image_head(spec, self.config, body)
-        if isinstance(spec, tasks.OwnWords) and spec.make is not None:
+        if isinstance(spec, tasks.WordHead) and spec.make is not None:
             return spec.make(spec, self.config, body)
         return build_head(spec, self.config, *self._widths())
 
@@ -370,7 +370,8 @@ class PreTrainedModel(nn.Module):
                 place = table.after
             else:
                 packed.positions = packed.layout.columns
-        return StackSteps(self.stack, self.head.scores, packed, capacity, memory, place)
+        kind = getattr(self.stack.embed, "decodes", StackSteps)
+        return kind(self.stack, self.head.scores, packed, capacity, memory, place)
 
     def save_pretrained(self, folder: str | Path, **options: Any) -> None:
         """Write config.json and the weights; see `armature.saving.save_model`."""

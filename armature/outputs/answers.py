@@ -24,6 +24,7 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.MaskedLM: results.MaskedLMOutput,
     tasks.PreTraining: results.PreTrainingOutput,
     tasks.CausalLM: results.CausalLMOutputWithPast,
+    tasks.Seq2SeqLM: results.CausalLMOutputWithPast,  # of one stack that reads both texts
     tasks.NextSentence: results.NextSentencePredictorOutput,
     tasks.MultipleChoice: results.MultipleChoiceModelOutput,
     tasks.SequenceClassifier: results.SequenceClassifierOutput,
