@@ -100,7 +100,11 @@ class Config:
         config.__dict__["data"] = dict(data)
         config.__dict__["name_or_path"] = str(data.get("_name_or_path") or "")
         for key, value in data.items():
-            spelt = (key, cls.synonyms.get(key), *(k for k, v in cls.synonyms.items() if v == key))
+            spelt = (
+                key,
+                cls.synonyms.get(key, key),
+                *(k for k, v in cls.synonyms.items() if v == key),
+            )
             default = next((cls.defaults[k] for k in spelt if k in cls.defaults), COMMON.get(key))
             checked = kinds.labels(value) if key == "id2label" else None
             wanted = checked or kinds.expected(key, value, default)

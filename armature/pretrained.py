@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from armature import arguments, vocabulary
 from armature import forward as passes
-from armature import vocabulary
 from armature.checkpoint.names import Names
 from armature.checkpoint.report import LoadReport
 from armature.config import Config
@@ -155,7 +155,7 @@ class PreTrainedModel(nn.Module):
     def input_names(self) -> list[str]:
         """The arguments of a call that carry a sequence."""
         flags = ("output_attentions", "output_hidden_states", "return_dict", "use_cache")
-        return [name for name in passes.accepted(self) if name not in flags]
+        return [name for name in arguments.accepted(self) if name not in flags]
 
     @property
     def base_model(self) -> nn.Module:
@@ -351,16 +351,11 @@ class PreTrainedModel(nn.Module):
             raise ArgumentError(f"{type(self).__name__} has no word head, so it cannot generate")
         if hasattr(self.stack.embed, "steps"):
             return self.stack.embed.steps(self.stack, self.head.scores, prompt)
-        memory = None
+        memory = passes.outer(self, inputs)
         if self.is_encoder_decoder:
-            outer = inputs.get("encoder_outputs")
-            if outer is None:
+            if memory[0] is None:
                 x, packed, _ = passes.encode(self, inputs)
                 memory = (self.body.bridge(x), packed.layout)
-            else:
-                x = outer[0]
-                layout = call.Layout.of(inputs.get("attention_mask"), x.shape[:2], x.device)
-                memory = (self.body.bridge(layout.pack(x)), layout)
             inputs = {}
         packed, place = call.pack(prompt, None, prompt_mask, inputs), None
         if isinstance(self.body, EncoderDecoder):

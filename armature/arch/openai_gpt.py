@@ -16,7 +16,7 @@ from armature.model.spec import (
     Stack,
     Tokens,
 )
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
+from armature.outputs.tasks import Base, CausalLM, DoubleHeads, SequenceClassifier
 
 DEFAULTS = {
     "vocab_size": 40478,
@@ -30,6 +30,11 @@ DEFAULTS = {
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
     "initializer_range": 0.02,
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "summary_activation": None,
+    "summary_proj_to_labels": True,
+    "summary_first_dropout": 0.1,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",
@@ -76,16 +81,14 @@ UNUSED = (
     "n_special",
     "predict_special_tokens",
     "embd_pdrop",
-    "summary_activation",
-    "summary_first_dropout",
-    "summary_proj_to_labels",
-    "summary_type",
-    "summary_use_proj",
 )
 
 HEADS = {
     "OpenAIGPTModel": Base(),
     "OpenAIGPTLMHeadModel": CausalLM(out="lm_head", bias=False),
+    "OpenAIGPTDoubleHeadsModel": DoubleHeads(
+        out="lm_head", bias=False, summary="multiple_choice_head.summary"
+    ),
     "OpenAIGPTForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
 }
 INPUTS = "openai-gpt"

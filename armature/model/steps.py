@@ -24,7 +24,7 @@ class StackSteps:
         score: Callable[[Tensor], Tensor],
         prompt: Inputs,
         capacity: int,
-        memory: tuple[Tensor, Layout] | None = None,
+        memory: tuple[Tensor | None, Layout | None] = (None, None),
         place: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         """Keep what decoding needs.
@@ -100,7 +100,7 @@ class StackSteps:
         return self.start()
 
     def _run(self, inputs: Inputs) -> Tensor:
-        memory, layout = self._memory or (None, None)
+        memory, layout = self._memory
         return self._stack(inputs, Record(), cache=self.cache, memory=memory, memory_layout=layout)
 
 

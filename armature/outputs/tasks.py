@@ -91,6 +91,17 @@ class OwnWords(CausalLM):
 
 
 @dataclass(frozen=True)
+class DoubleHeads(CausalLM):
+    """Scores for the next word, and one for each of several continuations."""
+
+    summary: str = ""  # map of the token that the config's `summary_…` settings pick
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.summary.map": self.summary}
+
+
+@dataclass(frozen=True)
 class Seq2SeqLM(WordHead):
     """Scores for the next word of a second sequence."""
 
