@@ -35,6 +35,9 @@ COMMON: dict[str, Any] = {
 # Two ways to say which stages of a backbone give their maps: by name, by place.
 _SAME = {"out_features": "out_indices", "out_indices": "out_features"}
 
+# Common names that answer for an architecture's own, but that mean nothing in its files.
+_UNSTORED = frozenset(("hidden_act", "intermediate_size"))
+
 # Keys that describe training or bookkeeping: nothing that a forward pass computes depends on them.
 WITHOUT_EFFECT = frozenset(
     (
@@ -154,15 +157,12 @@ class Config:
             self.data[self._own(key)] = value
 
     def _own(self, key: str) -> str:
-        if key in self.data:
-            return key
         own = self.synonyms.get(key, key)
-        if own in self.data:
-            return own
-        for other, meant in self.synonyms.items():
-            if meant == own and other in self.data:
-                return other
-        return key if own not in self.defaults and key in self.defaults else own
+        for common, meant in self.synonyms.items():  # HF: of two spellings the common one counts
+            if meant == own and common in self.data and common not in _UNSTORED:
+                return common
+        silent = own not in self.data and own not in self.defaults
+        return key if silent and (key in self.data or key in self.defaults) else own
 
     def _rename_labels(self, count: int) -> None:
         if count < 1:

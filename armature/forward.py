@@ -194,6 +194,11 @@ def outer(model: PreTrainedModel, given: Mapping[str, Any]) -> tuple[Tensor | No
         states = states if found is None else found[0]
     if states is None:
         return None, None
+    if states.dim() != 3:
+        raise ArgumentError(
+            f"encoder_hidden_states has the shape {tuple(states.shape)}: give (B, S, D), the "
+            "last_hidden_state of another model"
+        )
     layout = Layout.of(mask, (states.shape[0], states.shape[1]), states.device)
     bridge = getattr(model.body, "bridge", None)
     memory = layout.pack(states)
