@@ -7,7 +7,7 @@ Words are never scored where they stand: a mask stands in the place of the one t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from armature.outputs import tasks
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from armature.batch import Layout
     from armature.layers.context import Context
     from armature.layers.embed import Inputs
     from armature.layers.kernels import Rule
@@ -47,12 +48,8 @@ def spec(c: Config) -> Stack:
         stack,
         embed=Own(lambda: _embed()(c, stack.embed)),
         block=replace(stack.block, attn=Own(lambda: _attention()(c))),
-        bias=Own(lambda: _distances(c)) if _distant(c) else None,
+        bias=Own(lambda: _distances(c)) if min(c.rel_pos_bins, c.max_rel_pos) > 0 else None,
     )
-
-
-def _distant(c: Config) -> bool:
-    return min(c.rel_pos_bins, c.max_rel_pos) > 0
 
 
 def _distances(c: Config) -> nn.Module:
@@ -79,7 +76,8 @@ def _embed() -> type:  # noqa: C901 - a module's methods
     class Embed(embed.Tokens):
         """Token, position and segment embeddings, and for the blocks which tokens see which."""
 
-        takes = ("source_lengths",)
+        takes = ("attention_mask", "source_lengths")
+        decodes = property(lambda _self: _steps())  # the steps by which such a stack writes
 
         def __init__(self, c: Config, plain: Tokens) -> None:
             width = plain.width
@@ -96,10 +94,13 @@ def _embed() -> type:  # noqa: C901 - a module's methods
             self.mask_token = c.mask_token_id
             self.reads: Reading = "left to right" if c.is_decoder else "both ways"
 
-        @property
-        def decodes(self) -> type:
-            """The steps by which such a stack writes."""
-            return _steps()
+        def real(self, _ids: Tensor | None, given: Mapping[str, Any]) -> Tensor | None:
+            """Return which tokens are real: those of a mask (B, T, T) that any token sees."""
+            mask, first = given.get("attention_mask"), given.get("input_ids")
+            if mask is None or mask.dim() < 3:
+                return mask
+            count = given["inputs_embeds"][..., 0].numel() if first is None else first.numel()
+            return mask.flatten(0, -2) if mask.numel() == count else mask.amax(1)
 
         def forward(self, inputs: Inputs) -> Tensor:
             sight = self._sight(inputs)
@@ -110,11 +111,11 @@ def _embed() -> type:  # noqa: C901 - a module's methods
 
         def _silent(self, inputs: Inputs) -> Tensor | None:
             """Return the segments (N,) of a call that names none."""
-            if self.reads == "both ways":
-                return None
+            counts = inputs.layout.counts
             if self.reads == "left to right":
-                return torch.full_like(inputs.layout.counts, self.past)
-            return self._pair(inputs, self._later(inputs))
+                return torch.full_like(counts, self.past)
+            later = torch.ones_like(counts) > 0 if any(inputs.layout.past) else self._later(inputs)
+            return None if self.reads == "both ways" else self._pair(inputs, later)
 
         def _pair(self, inputs: Inputs, later: Tensor | None) -> Tensor:
             source = torch.full_like(inputs.layout.counts, self.source)
@@ -133,8 +134,10 @@ def _embed() -> type:  # noqa: C901 - a module's methods
             return later | (inputs.types == self.past) if self.past > 1 else later
 
         def _sight(self, inputs: Inputs) -> bool | Tensor:
-            """Return whether only the past is seen: of all tokens, or which of a row (B, S)."""
-            layout = inputs.layout
+            """Return whether all see but their past, or what each does not see (B, S, S)."""
+            layout, mask = inputs.layout, inputs.further.get("attention_mask")
+            if mask is not None and mask.numel() > layout.rows * layout.width and not layout.past:
+                return self._compact(mask == 0, layout)
             silent = "source_lengths" not in inputs.further
             if any(layout.past) or (silent and self.reads == "left to right"):
                 return True
@@ -144,17 +147,23 @@ def _embed() -> type:  # noqa: C901 - a module's methods
             seen = extremes(later.long())
             if seen and seen[0] == seen[1]:
                 return bool(seen[0])
-            if layout.hidden is not None:
-                return later.view(layout.rows, layout.width)
-            rows = later.new_zeros(layout.rows, layout.longest)
-            return rows.index_put((layout.row_of, layout.counts), later)
+            ahead = torch.ones(layout.width, layout.width, dtype=torch.bool, device=later.device)
+            return self._compact(ahead.triu(1) & layout.unpack(later)[:, None], layout)
+
+        def _compact(self, hidden: Tensor, layout: Layout) -> Tensor:
+            """(B, T, T) → (B, S, S): leave padding out, on whichever side."""
+            if layout.index is None:
+                return hidden
+            of, rows = layout.row_of, torch.arange(layout.rows, device=hidden.device)
+            columns = of.new_zeros(layout.rows, layout.longest)
+            columns = columns.index_put((of, layout.counts), layout.columns)
+            return hidden[rows[:, None, None], columns[:, :, None], columns[:, None]]
 
         def prepare(self, prompt: Inputs) -> int:
-            """Give a prompt to write on from its segments; return that of what is written."""
+            """Call all but a target begun the source; return the segment of what is written."""
             if self.reads == "left to right":
                 prompt.types = torch.full_like(prompt.layout.counts, self.past)
                 return self.past or self.target
-            # A tokenizer knows no target: whatever else it says, the rest is the source.
             begun = None if prompt.types is None else prompt.types == self.target
             prompt.types = self._pair(prompt, begun)
             return self.target
@@ -182,17 +191,10 @@ def _attention() -> type:
                 return replace(rule, causal=sight)
 
             def hide(q: Tensor, k: Tensor, rows: slice) -> Tensor:
-                key = ("sight", rows.start, rows.stop)
-                return context.once(key, lambda: _hidden(q, k, sight[rows]))
+                hidden = sight[rows, None, : q.shape[2], : k.shape[2]]
+                return torch.zeros_like(hidden, dtype=q.dtype).masked_fill(hidden, -10000.0)
 
             return replace(rule, content=hide)
-
-    def _hidden(q: Tensor, k: Tensor, later: Tensor) -> Tensor:
-        """Return the (b, 1, Q, S) mask of what lies ahead and follows a source."""
-        across = k.shape[2]
-        ahead = torch.ones(q.shape[2], across, dtype=torch.bool, device=q.device).triu(1)
-        hidden = ahead & later[:, None, None, :across]
-        return torch.zeros_like(hidden, dtype=q.dtype).masked_fill(hidden, float("-inf"))
 
     return Attention
 
@@ -276,7 +278,7 @@ NAMES: dict[str, str | View] = {
 
 def names(c: Config) -> dict[str, str | View]:
     """Return NAMES, and that of the bias of distances where there is one."""
-    return NAMES | ({"bias": T("rel_pos_bias")} if _distant(c) else {})
+    return NAMES | ({"bias": T("rel_pos_bias")} if min(c.rel_pos_bins, c.max_rel_pos) > 0 else {})
 
 
 ALIASES = bert.ALIASES | {
@@ -287,13 +289,11 @@ IGNORED = (*bert.IGNORED, "crit_mask_lm_smoothed.one_hot")
 UNUSED = (*bert.UNUSED, "label_smoothing", "fix_word_embedding", "task_idx", "fp32_embedding")
 
 WORDS: dict[str, Any] = {**bert.WORDS, "make": _words("source, then target")}
-FIRST: dict[str, Any] = {"out": "classifier", **bert.POOLED}
 HEADS = {name.replace("Bert", "Unilm"): head for name, head in bert.HEADS.items()} | {
     "UnilmLMHeadModel": tasks.CausalLM(shift=False, **{**WORDS, "make": _words("left to right")}),
     "UnilmForSeq2Seq":                tasks.Seq2SeqLM(**WORDS),
-    # As others have published the same.
     "UniLMForConditionalGeneration":  tasks.Seq2SeqLM(**WORDS),
-    "UniLMForSequenceClassification": tasks.SequenceClassifier(**FIRST),
+    "UniLMForSequenceClassification": bert.HEADS["BertForSequenceClassification"],
 }
 # fmt: on
 INPUTS = "bert"

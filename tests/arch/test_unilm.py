@@ -172,6 +172,27 @@ def test_every_token_sees_what_its_row_lets_it(tmp_path, variant: str, sources: 
         torch.testing.assert_close(out.logits[row, :length], plain.scores(wanted[-1]), **CLOSE)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("variant", ["first", "distances"])
+def test_a_mask_may_say_of_each_token_what_it_sees(tmp_path, variant: str, side: str) -> None:
+    model, tensors = opened(tmp_path, variant, "UnilmModel")
+    generator = torch.Generator().manual_seed(1)
+    ids, mask = torch.zeros(3, WIDTH).long(), torch.zeros(3, WIDTH, WIDTH).long()
+    free, places = [], torch.zeros(3, WIDTH).long()
+    for row, said in enumerate(IDS):
+        length = len(said)
+        span = slice(0, length) if side == "right" else slice(WIDTH - length, WIDTH)
+        seen = torch.rand(length, length, generator=generator) < 0.4
+        free.append((seen | torch.eye(length, dtype=torch.bool), span))
+        ids[row, span], mask[row, span, span] = torch.tensor(said), free[-1][0].long()
+        places[row, span] = torch.arange(length)
+    with torch.no_grad():
+        out = model(ids, attention_mask=mask, position_ids=places)
+    for row, (seen, span) in enumerate(free):
+        wanted = Plain(tensors, variant).states(IDS[row], [0] * len(IDS[row]), seen)[-1]
+        torch.testing.assert_close(out.last_hidden_state[row, span], wanted, **CLOSE)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_segments_say_where_the_target_begins(tmp_path, variant: str) -> None:
     model, _ = opened(tmp_path, variant)
