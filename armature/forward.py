@@ -109,6 +109,11 @@ def _single(
     inputs.further = {name: given[name] for name in further(stack) if name in given}
     record = asked.record(stack)
     memory, memory_layout = outer(model, given)
+    if memory_layout is not None and memory_layout.rows != inputs.layout.rows:
+        raise ArgumentError(
+            f"encoder_hidden_states has {memory_layout.rows} rows, but the input has "
+            f"{inputs.layout.rows}: give each text its own"
+        )
     x = stack(inputs, record, cache=cache, memory=memory, memory_layout=memory_layout)
     return _finish(model, x, inputs, labels, choices, ids) | {
         "past_key_values": cache,

@@ -300,6 +300,21 @@ def test_a_cache_holds_a_source_once(tmp_path) -> None:
     torch.testing.assert_close(torch.cat((first.logits, rest), 1), whole, **CLOSE)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_one_forward_is_one_graph(tmp_path, side: str) -> None:
+    model, _ = opened(tmp_path, "distances")
+    ids, mask = batch(IDS), MASK
+    if side == "left":
+        ids, mask = ids.flip(1), mask.flip(1)
+    given = {"attention_mask": mask, "source_lengths": torch.tensor(SOURCES)}
+    given["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
+    torch._dynamo.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    with torch.no_grad():
+        wanted, found = model(ids, **given), compiled(ids, **given)
+    torch.testing.assert_close(found.logits, wanted.logits, **CLOSE)
+
+
 @pytest.mark.parametrize("shape", [(24,), (1, 1, 24)])
 def test_fused_projections_and_older_names_are_read(tmp_path, shape: tuple[int, ...]) -> None:
     model, tensors = opened(tmp_path, "distances")
