@@ -62,8 +62,9 @@ def _by_tensors(source: Source, silent: Callable[[str], Config]) -> str | None:
     shares = {
         known: _share(names, known, silent) for known in arch.names() if arch.find(known).NAMES
     }
-    # Of several that know all names, the one with the shortest name came first.
-    best = max(shares, key=lambda known: (*shares[known], -len(known)))
+    # Of several that know all names: the one it is called by, or the shortest name, the first.
+    called = _by_name(str(source.name))
+    best = max(shares, key=lambda known: (*shares[known], known == called, -len(known)))
     return best if shares[best][0] >= _SURE else None
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from armature import arguments, vocabulary
 from armature import forward as passes
-from armature import vocabulary
 from armature.checkpoint.names import Names
 from armature.checkpoint.report import LoadReport
 from armature.config import Config
@@ -94,7 +94,7 @@ class PreTrainedModel(nn.Module):
         body, spec = self.body, self.head_spec
         if isinstance(body, Pyramid) and isinstance(spec, tasks.Backbone | tasks.MaskedImage):
             return build_image_head(spec, self.config, body)
-        if isinstance(spec, tasks.OwnWords) and spec.make is not None:
+        if isinstance(spec, tasks.WordHead) and spec.make is not None:
             return spec.make(spec, self.config, body)
         return build_head(spec, self.config, *self._widths())
 
@@ -153,7 +153,7 @@ class PreTrainedModel(nn.Module):
     def input_names(self) -> list[str]:
         """The arguments of a call that carry a sequence."""
         flags = ("output_attentions", "output_hidden_states", "return_dict", "use_cache")
-        return [name for name in passes.accepted(self) if name not in flags]
+        return [name for name in arguments.accepted(self) if name not in flags]
 
     @property
     def base_model(self) -> nn.Module:

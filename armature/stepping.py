@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from armature.outputs.decoding.steps import Steps
     from armature.pretrained import PreTrainedModel
 
+Memory = tuple[Tensor | None, Layout | None]
+
 
 def steps(
     model: PreTrainedModel,
@@ -36,9 +38,9 @@ def steps(
     asked = passes._Asked(
         given.pop("output_hidden_states", False), given.pop("output_attentions", False), False
     )
-    memory, before = None, {}
+    memory, before = passes.outer(model, given), {}
     if model.is_encoder_decoder:
-        memory, before = _memory(model, given, asked)
+        memory, before = _memory(model, given, asked, memory)
         given = {}
     packed, place = call.pack(prompt, None, mask, given), None
     if isinstance(model.body, EncoderDecoder):
@@ -48,7 +50,8 @@ def steps(
             place = table.after
         else:
             packed.positions = packed.layout.columns
-    found = StackSteps(model.stack, model.head.scores, packed, capacity, memory, place)
+    kind = getattr(model.stack.embed, "decodes", StackSteps)
+    found = kind(model.stack, model.head.scores, packed, capacity, memory, place)
     found.encoder_seen = before
     found.watch(states=bool(asked.states), attentions=bool(asked.attentions))
     if not cached:
@@ -57,16 +60,13 @@ def steps(
 
 
 def _memory(
-    model: PreTrainedModel, given: dict[str, Any], asked: passes._Asked
-) -> tuple[tuple[Tensor, Layout], dict[str, Any]]:
+    model: PreTrainedModel, given: dict[str, Any], asked: passes._Asked, outer: Memory
+) -> tuple[Memory, dict[str, Any]]:
     """Return what the decoder attends to, packed, and what the encoder shows."""
-    outer = given.get("encoder_outputs")
-    if outer is not None:
-        x = outer[0]
-        layout = Layout.of(given.get("attention_mask"), x.shape[:2], x.device)
+    if outer[0] is not None:
+        told = given.get("encoder_outputs")
         names = ("hidden_states", "attentions")
-        seen = {f"encoder_{name}": getattr(outer, name, None) for name in names}
-        return (model.body.bridge(layout.pack(x)), layout), seen
+        return outer, {f"encoder_{name}": getattr(told, name, None) for name in names}
     x, packed, record = passes.encode(model, given, asked)
     shown = asked.seen(model.body.encoder, record, packed.layout)
     del shown["cross_attentions"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import SUMMARY, head_width
+from armature.arch import head_width
 from armature.checkpoint.views import T
 from armature.config import Config
 from armature.model.spec import (
@@ -16,7 +16,14 @@ from armature.model.spec import (
     Stack,
     Tokens,
 )
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.outputs.tasks import (
+    Base,
+    CausalLM,
+    DoubleHeads,
+    SequenceClassifier,
+    Spans,
+    TokenClassifier,
+)
 
 DEFAULTS = {
     "vocab_size": 50257,
@@ -36,6 +43,11 @@ DEFAULTS = {
     "eos_token_id": 50256,
     "classifier_dropout": None,
     "hidden_dropout": None,
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "summary_activation": None,
+    "summary_proj_to_labels": True,
+    "summary_first_dropout": 0.1,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",
@@ -89,11 +101,13 @@ NAMES = {
     "norm":                 "ln_f",
 }
 IGNORED = ("attn.bias", "attn.masked_bias")
-UNUSED = (*SUMMARY, "n_ctx", "reorder_and_upcast_attn", "embd_pdrop")
+UNUSED = ("n_ctx", "reorder_and_upcast_attn", "embd_pdrop")
 
 HEADS = {
     "GPT2Model":                     Base(),
     "GPT2LMHeadModel":               CausalLM(out="lm_head", bias=False),
+    "GPT2DoubleHeadsModel":          DoubleHeads(out="lm_head", bias=False,
+                                                 summary="multiple_choice_head.summary"),
     "GPT2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
     "GPT2ForTokenClassification":    TokenClassifier(out="classifier"),
     "GPT2ForQuestionAnswering":      Spans(out="qa_outputs"),

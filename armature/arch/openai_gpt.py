@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import SUMMARY, decoder, gpt2, head_width
+from armature.arch import decoder, gpt2, head_width
 from armature.config import Config
 from armature.errors import ConfigError, nearest
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Post, Stack
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
+from armature.outputs.tasks import Base, CausalLM, DoubleHeads, SequenceClassifier
 
 DEFAULTS = {
     "vocab_size": 40478,
@@ -19,6 +19,11 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "summary_activation": None,
+    "summary_proj_to_labels": True,
+    "summary_first_dropout": 0.1,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",
@@ -58,11 +63,19 @@ NAMES = {name: row for name, row in gpt2.NAMES.items() if name.startswith("block
     "embed.position": "positions_embed",
 }
 IGNORED = ("attn.bias", "position_ids")
-UNUSED = (*SUMMARY, "n_ctx", "n_special", "predict_special_tokens", "embd_pdrop")
+UNUSED = (
+    "n_ctx",
+    "n_special",
+    "predict_special_tokens",
+    "embd_pdrop",
+)
 
 HEADS = {
     "OpenAIGPTModel": Base(),
     "OpenAIGPTLMHeadModel": CausalLM(out="lm_head", bias=False),
+    "OpenAIGPTDoubleHeadsModel": DoubleHeads(
+        out="lm_head", bias=False, summary="multiple_choice_head.summary"
+    ),
     "OpenAIGPTForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
 }
 INPUTS = "openai-gpt"

@@ -26,14 +26,14 @@ DEFAULTS = {
     "decoder_sparse_step": 1,
     "moe_intermediate_size": 768,
     "num_experts_per_tok": 8,
-    "num_experts": 128,
+    "num_local_experts": 128,
     "norm_topk_prob": False,
     "output_router_logits": False,
     "router_aux_loss_coef": 0.001,
     "mlp_only_layers": (),
 }
 # Files spell the number of experts in either way.
-SYNONYMS = {"num_local_experts": "num_experts", "num_experts": "num_local_experts"}
+SYNONYMS = {"num_experts": "num_local_experts"}
 
 
 def spec(c: Config) -> Stack:

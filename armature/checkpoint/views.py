@@ -41,6 +41,7 @@ class Pair:
     shape: Shape  # of the whole tensor on disk
     ours: See = same
     theirs: See = same
+    older: tuple[Pair, ...] = ()  # the same numbers, as some files have them instead; only read
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class StackSteps:
         score: Callable[[Tensor], Tensor],
         prompt: Inputs,
         capacity: int,
-        memory: tuple[Tensor, Layout] | None = None,
+        memory: tuple[Tensor | None, Layout | None] = (None, None),
         place: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         """Keep what decoding needs.
@@ -58,7 +58,7 @@ class StackSteps:
         self._prompt, self._memory = prompt, memory
         self.cache: Any = self._empty(capacity)
         paged = isinstance(self.cache, Slots)
-        self._plan: Any = plan(stack, remembers=memory is not None) if paged else None
+        self._plan: Any = plan(stack, remembers=memory[0] is not None) if paged else None
         self.seen: list[Seen] = []
         self.encoder_seen: dict[str, Any] = {}  # what an encoder showed, by the names of a result
         self._watched = (False, False)
@@ -229,7 +229,7 @@ class StackSteps:
             x = self._plan.step(inputs, self.cache)
             self._read, self._rows = (x, inputs.layout.lengths), None
             return x
-        memory, layout = self._memory or (None, None)
+        memory, layout = self._memory
         every = frozenset(range(self._stack.depth + 1))
         record = Record(every if states else frozenset(), every if attentions else frozenset())
         x = self._stack(inputs, record, cache=self.cache, memory=memory, memory_layout=layout)

@@ -60,6 +60,7 @@ class WordHead(Head):
     untied_bias: str = ""  # another name of the output's bias where words have their own matrix
     tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
     rest: str = ""  # map of what is left of a state where words are narrower than states
+    make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -86,9 +87,18 @@ class CausalLM(WordHead):
 
 @dataclass(frozen=True)
 class OwnWords(CausalLM):
-    """Scores for the next word, by a module that the architecture's file brings itself."""
+    """Logarithms of the shares of the next word, by a module of the architecture's own."""
 
-    make: Callable[..., Any] | None = None  # spec, config and body → the module
+
+@dataclass(frozen=True)
+class DoubleHeads(CausalLM):
+    """Scores for the next word, and one for each of several continuations."""
+
+    summary: str = ""  # map of the token that the config's `summary_…` settings pick
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.summary.map": self.summary}
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ _ARCHITECTURES = {
     "SpeechT5Tokenizer": "speecht5",
     "SqueezeBertTokenizer": "squeezebert",
     "T5Tokenizer": "t5 mt5 longt5",
+    "UnilmTokenizer": "unilm",
     "XLMRobertaTokenizer": "xlm-roberta",
     "XLMTokenizer": "xlm",
     "XLNetTokenizer": "xlnet",

@@ -55,6 +55,8 @@ BERT = Family(
         "ConvBertTokenizer",
         "LayoutLMTokenizer",
         "LxmertTokenizer",
+        "UnilmTokenizer",
+        "UniLMTokenizer",
     ),
 )
 ROBERTA = Family(
