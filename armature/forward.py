@@ -365,6 +365,10 @@ def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
     kind = result_type(model)
     if getattr(model.head, "chain", None) is not None:
         kind = results.PathTokenClassifierOutput
+    for part in (model.body, *model.body.children()):
+        answers = getattr(getattr(part, "embed", None), "answers", None)
+        if answers is not None:  # an organ of the architecture's own tells more
+            kind, found = answers(kind, found)
     known = kind.__match_args__  # the names of its fields
     balanced = "aux_loss" in known and found.get("aux_loss") is not None
     if balanced and found.get("loss") is not None:

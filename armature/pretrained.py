@@ -96,7 +96,7 @@ class PreTrainedModel(nn.Module):
         body, spec = self.body, self.head_spec
         if isinstance(body, Pyramid) and isinstance(spec, tasks.Backbone | tasks.MaskedImage):
             return build_image_head(spec, self.config, body)
-        if isinstance(spec, tasks.OwnWords) and spec.make is not None:
+        if isinstance(spec, tasks.WordHead) and spec.make is not None:
             return spec.make(spec, self.config, body)
         return build_head(spec, self.config, *self._widths())
 

@@ -165,7 +165,9 @@ VARIANTS = [
 from golden_decoders import VARIANTS as DECODERS  # noqa: E402
 from golden_gpt import VARIANTS as GPT  # noqa: E402  it needs `Variant`
 from golden_seq2seq import VARIANTS as SEQ2SEQ  # noqa: E402
+from golden_special import VARIANTS as SPECIAL  # noqa: E402
 
 VARIANTS += GPT
 VARIANTS += DECODERS
 VARIANTS += SEQ2SEQ
+VARIANTS += SPECIAL

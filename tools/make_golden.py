@@ -42,6 +42,8 @@ def settle(model: torch.nn.Module) -> None:
         shared = name.replace("encoder.embed_tokens", "shared")
         if name.endswith("encoder.embed_tokens.weight") and shared in tensors:
             tensors[shared].copy_(tensor)
+        if name.endswith("decoder.word_embeddings.weight"):
+            tensors[name.replace("decoder.word", "word")].copy_(tensor)
         if name.endswith("decoder.bias"):
             tensors[name.replace("decoder.bias", "bias")].copy_(tensor)
 

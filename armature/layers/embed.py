@@ -24,6 +24,17 @@ class Inputs:
     embeds: Tensor | None = None  # (N, D)
     further: dict[str, Any] = field(default_factory=dict)  # of a call, unpacked: see `takes`
 
+    def keep_padding(self, pad: int) -> None:
+        """Make padding of tokens `pad`, computed and yet hidden, as it is in a compiled graph."""
+        old = self.layout
+        if old.index is not None:
+            whole, hidden = (old.width,) * old.rows, ~old.mask
+            self.layout = Layout(whole, old.width, old.device, past=old.past, hidden=hidden)
+            if self.tokens is not None:
+                self.tokens = old.unpack(self.tokens, pad).flatten()
+            if self.embeds is not None:
+                self.embeds = old.unpack(self.embeds).flatten(0, 1)
+
 
 class Embedding(nn.Embedding):
     """A table of vectors."""

@@ -60,6 +60,7 @@ class WordHead(Head):
     untied_bias: str = ""  # another name of the output's bias where words have their own matrix
     tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
     rest: str = ""  # map of what is left of a state where words are narrower than states
+    make: Callable[..., Any] | None = None  # of a module of the file's own: spec, config, body
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -86,9 +87,7 @@ class CausalLM(WordHead):
 
 @dataclass(frozen=True)
 class OwnWords(CausalLM):
-    """Scores for the next word, by a module that the architecture's file brings itself."""
-
-    make: Callable[..., Any] | None = None  # spec, config and body → the module
+    """Scores for the next word as logarithms of shares, where earlier texts are recalled."""
 
 
 @dataclass(frozen=True)
