@@ -22,6 +22,7 @@ class Variant:
     labels: bool = True
     extra: dict[str, Any] = field(default_factory=dict)  # further arguments of the call
     types: bool = False
+    chosen: bool = False  # some tokens see all others
     generate: bool = False
     fused: bool = False  # call the fused attention: the plain one of the reference adds alibi twice
 

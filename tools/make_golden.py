@@ -59,7 +59,7 @@ def padding_of(variant: Variant, shape: tuple[int, ...]) -> torch.Tensor:
     return mask
 
 
-def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generator) -> dict:
+def inputs_of(variant: Variant, model, generator: torch.Generator) -> dict:  # noqa: C901, PLR0912
     """Return one batch of three rows, the second and third padded on the side asked for."""
     config, length = model.config, variant.length
     rows = (3, 4) if "MultipleChoice" in variant.model else (3,)
@@ -67,6 +67,8 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     ids = torch.randint(6, config.vocab_size, shape, generator=generator)
     if "T5ForSeq" in variant.model or "BartForSeq" in variant.model:
         ids[..., -1] = config.eos_token_id
+    if variant.model in ("LongformerForQuestionAnswering", "LongformerForMultipleChoice"):
+        ids[..., [2, 4, 5]] = config.sep_token_id
     mask = padding_of(variant, shape)
     if config.pad_token_id is not None:
         ids = torch.where(mask == 0, config.pad_token_id, ids)
@@ -76,6 +78,9 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     if variant.types:
         high = getattr(config, "type_vocab_size", 0) or 50
         batch["token_type_ids"] = torch.randint(0, high, shape, generator=generator)
+    if variant.chosen:
+        chosen = torch.rand(shape, generator=generator) < 0.2
+        batch["global_attention_mask"] = chosen.long()
     if getattr(config, "n_langs", 1) > 1:
         batch["langs"] = torch.randint(0, config.n_langs, shape, generator=generator)
     if hasattr(config, "max_2d_position_embeddings"):

@@ -73,7 +73,6 @@ def _embeds() -> tuple[type, type]:  # noqa: C901 - modules' methods
     import torch
 
     from armature.layers import embed, norm, position
-    from armature.outputs.answers import widened
 
     class Embed(embed.Tokens):
         """Tokens and positions, the first of which has the row behind that of padding."""
@@ -105,7 +104,7 @@ def _embeds() -> tuple[type, type]:  # noqa: C901 - modules' methods
             guesses = self.position(places)[:, None] + self.ngram.weight.roll(1, 0)
             return torch.cat((word[:, None], guesses), 1)
 
-        def answers(self, kind: Any, found: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        def answers(self, found: dict[str, Any]) -> dict[str, str]:
             """Tell guesses apart from words in a result."""
             for words, guesses in _GUESSED.items():
                 both = found.get(words)
@@ -114,7 +113,7 @@ def _embeds() -> tuple[type, type]:  # noqa: C901 - modules' methods
                 elif both is not None:
                     found[words], found[guesses] = _apart(both)
             after = {"logits": "logits_ngram", "ngram_attentions": "cross_attentions"}
-            return widened(kind, **after, **_GUESSED), found
+            return after | _GUESSED
 
     return Embed, Guessing
 

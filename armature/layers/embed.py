@@ -47,6 +47,7 @@ class Tokens(nn.Module):
     """Token, position and segment embeddings, their sum perhaps normed and projected."""
 
     takes: tuple[str, ...] = ()  # further arguments of a call that reach `Inputs.further`
+    answers: Any = None  # takes a result's fields apart; returns a field → the new one behind it
 
     def __init__(  # noqa: PLR0913
         self,
