@@ -223,7 +223,8 @@ def _finish(
     source: Tensor | None = None,
 ) -> dict[str, Any]:
     """Run the head on packed states (N, D)."""
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices)
+    mask = inputs.further.get("attention_mask")
+    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask)
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)

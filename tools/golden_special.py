@@ -41,6 +41,16 @@ _LED = {
     "max_encoder_position_embeddings": 25,
     "max_decoder_position_embeddings": 22,
 }
+_FUNNEL = {
+    "vocab_size": 61,
+    "d_model": 24,
+    "n_head": 3,
+    "d_head": 6,
+    "d_inner": 34,
+    "block_sizes": [2, 1],
+    "num_decoder_layers": 1,
+    "type_vocab_size": 3,
+}
 
 # fmt: off
 VARIANTS = [
@@ -52,6 +62,11 @@ VARIANTS = [
     Variant("longformer-classes", "LongformerForSequenceClassification", {**_LONG, "num_labels": 4}),
     Variant("longformer-choice", "LongformerForMultipleChoice", {**_LONG, "sep_token_id": 5, "num_hidden_layers": 1, "attention_window": 4}, types=True),
     Variant("longformer-question", "LongformerForQuestionAnswering", {**_LONG, "sep_token_id": 5, "num_hidden_layers": 1, "attention_window": 4}),
+    Variant("funnel-model", "FunnelModel", {**_FUNNEL, "block_sizes": [1, 1, 1], "block_repeats": [1, 2, 1], "truncate_seq": False}, length=10, types=True),
+    Variant("funnel-words", "FunnelForMaskedLM", {**_FUNNEL, "separate_cls": False, "pooling_type": "max", "attention_type": "factorized", "hidden_act": "relu", "tie_word_embeddings": False}),
+    Variant("funnel-halves", "FunnelBaseModel", {**_FUNNEL, "pool_q_only": False, "layer_norm_eps": 1e-3}, types=True),
+    Variant("funnel-replaced", "FunnelForPreTraining", {**_FUNNEL, "block_sizes": [1], "num_decoder_layers": 0}),
+    Variant("funnel-choice", "FunnelForMultipleChoice", {**_FUNNEL, "block_sizes": [1, 1]}),
     Variant("led-chosen", "LEDModel", {**_LED, "attention_window": [8, 4]}, chosen=True),
     Variant("prophetnet-causal", "ProphetNetForCausalLM", {**_PROPHET, "disable_ngram_loss": True, "add_cross_attention": False, "is_encoder_decoder": False, "eps": 0.1}, padding="", generate=True),
 ]

@@ -105,7 +105,7 @@ def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa:
 
     if name.endswith(("Model", "GenerationEncoder")) and "LMHead" not in name:
         return {}
-    if name == "ElectraForPreTraining":
+    if name in ("ElectraForPreTraining", "FunnelForPreTraining"):
         return {"labels": draw(2, mask.shape)}
     if "SequenceClassification" in name and config.num_labels == 1:
         return {"labels": torch.randn(3, generator=generator)}

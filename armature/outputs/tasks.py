@@ -33,6 +33,7 @@ class Head:
     half: Literal["encoder", "decoder"] | None = None  # the half of an encoder-decoder it needs
     begin: Literal["start", "last"] = "start"  # of decoder inputs made of a text: its last token?
     names: Rows | Callable[[Settings], Rows] = field(default_factory=dict)  # further rows
+    body: Callable[[Config], Any] | None = None  # its anatomy, where it is not the file's
     fills: Mapping[str, Callable[[Any, Any, Config], Any]] = field(default_factory=dict)
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads

@@ -37,7 +37,7 @@ def kind_of(name: str) -> type[tasks.Head]:
 
 
 # These see the padding beside a text's last token, as the reference's do.
-INTO_PADDING = ("convbert", "mobilebert")
+INTO_PADDING = ("convbert", "funnel", "mobilebert")
 STACKS = [
     name
     for name in NAMES
