@@ -94,6 +94,9 @@ def _single(
     stack = model.stack
     cache = _cache(given)
     ids, types = given.get("input_ids"), given.get("token_type_ids")
+    for name, make in model.head_spec.fills.items():
+        if name not in given and ids is not None:
+            given[name] = make(ids, given.get("attention_mask"), model.config)
     _check_types(stack, types)
     first = given.get("inputs_embeds") if ids is None else ids
     choices = 1
@@ -132,7 +135,8 @@ def _finish(
     source: Tensor | None = None,
 ) -> dict[str, Any]:
     """Run the head on packed states (N, D)."""
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices)
+    mask = inputs.further.get("attention_mask")
+    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask)
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)
@@ -291,6 +295,10 @@ def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
     kind = result_type(model)
     if getattr(model.head, "chain", None) is not None:
         kind = results.PathTokenClassifierOutput
+    for part in (model.body, *model.body.children()):
+        tell = getattr(getattr(part, "embed", None), "answers", None)
+        if tell is not None:  # an organ of the architecture's own tells more
+            kind = answers.widened(kind, **tell(found))
     known = kind.__match_args__  # the names of its fields
     balanced = "aux_loss" in known and found.get("aux_loss") is not None
     if balanced and found.get("loss") is not None:

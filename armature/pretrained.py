@@ -88,7 +88,8 @@ class PreTrainedModel(nn.Module):
             raise ArgumentError(f"{type(self).__name__} has no option {next(iter(options))!r}")
 
     def _build_body(self) -> nn.Module:
-        return build(self.arch.spec(self.config), self.head_spec.half)
+        anatomy = self.head_spec.body or self.arch.spec
+        return build(anatomy(self.config), self.head_spec.half)
 
     def _build_head(self) -> nn.Module | None:
         body, spec = self.body, self.head_spec

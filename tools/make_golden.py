@@ -43,6 +43,8 @@ def settle(model: torch.nn.Module) -> None:
         shared = name.replace("encoder.embed_tokens", "shared")
         if name.endswith("encoder.embed_tokens.weight") and shared in tensors:
             tensors[shared].copy_(tensor)
+        if name.endswith("decoder.word_embeddings.weight"):
+            tensors[name.replace("decoder.word", "word")].copy_(tensor)
         if name.endswith("decoder.bias"):
             tensors[name.replace("decoder.bias", "bias")].copy_(tensor)
 
@@ -58,7 +60,7 @@ def padding_of(variant: Variant, shape: tuple[int, ...]) -> torch.Tensor:
     return mask
 
 
-def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generator) -> dict:
+def inputs_of(variant: Variant, model, generator: torch.Generator) -> dict:
     """Return one batch of three rows, the second and third padded on the side asked for."""
     config, length = model.config, variant.length
     several = any(word in variant.model for word in ("MultipleChoice", "DoubleHeads"))
@@ -67,6 +69,8 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     ids = torch.randint(6, config.vocab_size, shape, generator=generator)
     if "T5ForSeq" in variant.model or "BartForSeq" in variant.model:
         ids[..., -1] = config.eos_token_id
+    if variant.model in ("LongformerForQuestionAnswering", "LongformerForMultipleChoice"):
+        ids[..., [2, 4, 5]] = config.sep_token_id
     mask = padding_of(variant, shape)
     if config.pad_token_id is not None:
         ids = torch.where(mask == 0, config.pad_token_id, ids)
@@ -76,6 +80,9 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     if variant.types:
         high = getattr(config, "type_vocab_size", 0) or 50
         batch["token_type_ids"] = torch.randint(0, high, shape, generator=generator)
+    if variant.chosen:
+        chosen = torch.rand(shape, generator=generator) < 0.2
+        batch["global_attention_mask"] = chosen.long()
     batch |= further_of(variant, config, shape, generator)
     decodes = config.is_encoder_decoder and "EncoderModel" not in variant.model
     if decodes and not any(word in variant.model for word in ("Sequence", "Question")):
@@ -114,7 +121,7 @@ def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa:
         return {"labels": draw(config.vocab_size, mask.shape), "mc_labels": draw(4, (3,))}
     if name.endswith(("Model", "GenerationEncoder")) and "LMHead" not in name:
         return {}
-    if name == "ElectraForPreTraining":
+    if name in ("ElectraForPreTraining", "FunnelForPreTraining"):
         return {"labels": draw(2, mask.shape)}
     if "SequenceClassification" in name and config.num_labels == 1:
         return {"labels": torch.randn(3, generator=generator)}

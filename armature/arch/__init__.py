@@ -166,6 +166,23 @@ def sees_window(c: Config, index: int, *, otherwise: bool) -> bool:
     return kinds[types[index]]
 
 
+def reaches(c: Config, depth: int) -> list[int]:
+    """Return how far each layer sees to either side: half of its `attention_window`.
+
+    Raises:
+        ConfigError: the windows are odd or empty, or there is not one for each layer.
+    """
+    windows = c.attention_window
+    windows = [windows] * depth if isinstance(windows, int) else windows
+    if len(windows) != depth or any(window < 1 or window % 2 for window in windows):
+        raise ConfigError(
+            f"config.json: attention_window is {c.attention_window!r}, but should be an even "
+            f"number, or one for each of {depth} layers\n"
+            "  → correct the file, or download it again"
+        )
+    return [window // 2 for window in windows]
+
+
 def refuse(c: Config, **settings: Any) -> None:
     """Raise where a config asks for what its architecture does not have here.
 

@@ -270,9 +270,7 @@ PREFIX = "bert"
 # fmt: off
 NAMES: dict[str, str | View] = {
     **bert.NAMES,
-    "blocks.{i}.attn.qkv": _Projections(q="encoder.layer.{i}.attention.self.query",
-                                        k="encoder.layer.{i}.attention.self.key",
-                                        v="encoder.layer.{i}.attention.self.value"),
+    "blocks.{i}.attn.qkv": _Projections("encoder.layer.{i}.attention.self.{query,key,value}"),
 }
 
 

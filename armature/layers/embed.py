@@ -24,6 +24,17 @@ class Inputs:
     embeds: Tensor | None = None  # (N, D)
     further: dict[str, Any] = field(default_factory=dict)  # of a call, unpacked: see `takes`
 
+    def keep_padding(self, pad: int) -> None:
+        """Make padding of tokens `pad`, computed and yet hidden, as it is in a compiled graph."""
+        old = self.layout
+        if old.index is not None:
+            whole, hidden = (old.width,) * old.rows, ~old.mask
+            self.layout = Layout(whole, old.width, old.device, past=old.past, hidden=hidden)
+            if self.tokens is not None:
+                self.tokens = old.unpack(self.tokens, pad).flatten()
+            if self.embeds is not None:
+                self.embeds = old.unpack(self.embeds).flatten(0, 1)
+
 
 class Embedding(nn.Embedding):
     """A table of vectors."""
@@ -36,6 +47,7 @@ class Tokens(nn.Module):
     """Token, position and segment embeddings, their sum perhaps normed and projected."""
 
     takes: tuple[str, ...] = ()  # further arguments of a call that reach `Inputs.further`
+    answers: Any = None  # takes a result's fields apart; returns a field → the new one behind it
 
     def __init__(  # noqa: PLR0913
         self,

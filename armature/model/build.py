@@ -246,9 +246,9 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
     )
 
 
-def _cross(description: spec.Attention | None, width: int) -> nn.Module | None:
-    if description is None:
-        return None
+def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
+    if description is None or isinstance(description, spec.Own):
+        return None if description is None else description.make()
     return CrossAttention(
         width,
         description.heads,

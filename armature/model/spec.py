@@ -251,7 +251,7 @@ class Block:
     order: Pre
     attn: Attention | Own
     mlp: Dense | Own
-    cross: Attention | None = None
+    cross: Attention | Own | None = None
 
 
 @dataclass(frozen=True)

@@ -107,16 +107,14 @@ class StackSteps:
 
     def start(self) -> Tensor:
         """Return the (B, V) scores of the token after each prompt."""
-        layout = self._prompt.layout
-        places = self._prompt.positions
-        if self._place is not None:
-            places = layout.columns
-        elif places is None:
+        if self._place is None and self._prompt.positions is None:
             # A row's positions count its own tokens, so padding beside it changes nothing.
-            places = self._prompt.positions = layout.counts
+            self._prompt.positions = self._prompt.layout.counts
         states = self._run(self._prompt)
-        ends = torch.tensor(layout.starts, device=states.device)
-        ends = ends + torch.tensor(layout.lengths, device=states.device) - 1
+        layout = self._prompt.layout  # embeddings of one's own may change it
+        places = layout.columns if self._place is not None else self._prompt.positions
+        assert places is not None
+        ends = layout.ends[1]
         self._types = None if self._prompt.types is None else self._prompt.types[ends]
         self._positions = places[ends] + 1
         return self._score(states[ends])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, make_dataclass
+from functools import cache
+from typing import Any
+
 from armature.outputs import recalling, results, tasks
 from armature.outputs.results import ModelOutput
 
@@ -38,3 +42,22 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.Backbone: results.BackboneOutput,
 }
 CROSSED = PLAIN | {tasks.CausalLM: results.CausalLMOutputWithCrossAttentions}
+
+
+@cache
+def widened(kind: type[ModelOutput], **after: str) -> type[ModelOutput]:
+    """Return a kind of result with further fields.
+
+    Args:
+        kind: the result that users know.
+        **after: a field → the new one right behind it, which may itself have one behind it.
+    """
+    names: list[str] = []
+    for field in fields(kind):  # type: ignore[arg-type]
+        name: str | None = field.name
+        while name is not None and name not in names:
+            names.append(name)
+            name = after.get(name)
+    made = [(name, Any, None) for name in names]
+    doc = {"__doc__": kind.__doc__, "__module__": kind.__module__}
+    return make_dataclass(kind.__name__, made, bases=(ModelOutput,), namespace=doc, eq=False)

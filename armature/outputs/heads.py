@@ -29,6 +29,7 @@ class Given:
     source: Tensor | None = None  # (B, T) ids as given, where a head looks for the end of a text
     labels: dict[str, Tensor] = field(default_factory=dict)
     choices: int = 1  # continuations of each sequence
+    mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
 
 
 class Spare(nn.Module):
@@ -245,7 +246,8 @@ class Detections(HeadModule):
         loss = None
         if labels is not None:
             wanted = given.layout.pack(labels.to(scores.device)).to(scores.dtype)
-            loss = nn.functional.binary_cross_entropy_with_logits(scores, wanted)
+            real = slice(None) if given.mask is None else given.mask.flatten() > 0
+            loss = nn.functional.binary_cross_entropy_with_logits(scores[real], wanted[real])
         return {"loss": loss, "logits": given.layout.unpack(scores)}
 
 

@@ -33,6 +33,9 @@ class Head:
     half: Literal["encoder", "decoder"] | None = None  # the half of an encoder-decoder it needs
     begin: Literal["start", "last"] = "start"  # of decoder inputs made of a text: its last token?
     names: Rows | Callable[[Settings], Rows] = field(default_factory=dict)  # further rows
+    body: Callable[[Config], Any] | None = None  # its anatomy, where it is not the file's
+    fills: Mapping[str, Callable[[Any, Any, Config], Any]] = field(default_factory=dict)
+    # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
 
@@ -87,7 +90,7 @@ class CausalLM(WordHead):
 
 @dataclass(frozen=True)
 class OwnWords(CausalLM):
-    """Logarithms of the shares of the next word, by a module of the architecture's own."""
+    """Scores for the next word as logarithms of shares, where earlier texts are recalled."""
 
 
 @dataclass(frozen=True)

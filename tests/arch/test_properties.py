@@ -37,18 +37,29 @@ def kind_of(name: str) -> type[tasks.Head]:
 
 
 # These see the padding beside a text's last token, as the reference's do.
-INTO_PADDING = ("convbert", "mobilebert")
+INTO_PADDING = ("convbert", "funnel", "mobilebert")
 STACKS = [
     name
     for name in NAMES
     if not opened(name).is_encoder_decoder
     and "choice" not in name
+    and "question" not in name  # such a text needs its separators
     and not name.startswith(INTO_PADDING)
 ]
+# These read a whole text otherwise than its words one by one, as the reference's do.
+WHOLE = ("prophetnet",)
 WORDS = [
-    name for name in NAMES if issubclass(kind_of(name), tasks.CausalLM) and opened(name).is_causal
+    name
+    for name in NAMES
+    if issubclass(kind_of(name), tasks.CausalLM)
+    and opened(name).is_causal
+    and not name.startswith(WHOLE)
 ]
-JOINED = [name for name in NAMES if issubclass(kind_of(name), tasks.Seq2SeqLM)]
+JOINED = [
+    name
+    for name in NAMES
+    if issubclass(kind_of(name), tasks.Seq2SeqLM) and not name.startswith(WHOLE)
+]
 
 
 def texts(model, lengths: tuple[int, ...], seed: int = 0) -> list[Tensor]:

@@ -207,6 +207,7 @@ FAMILIES = [
         single="cls:2 $A sep",
         pair="cls:2 $A sep $B:1 sep:1",
         options=BERT_OPTIONS,
+        reframes=True,
     ),
     Family(
         name="DebertaTokenizer",

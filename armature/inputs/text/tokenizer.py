@@ -157,7 +157,8 @@ class Tokenizer(TextMethods):
         asked = {given.get("add_bos_token"), given.get("add_eos_token")} != {None}
         if asked or self.family.reframes:
             roles = {role.removesuffix("_token"): t for role, t in self.special_tokens_map.items()}
-            ends = ends_of(given, roles)
+            own = (self.family.single, self.family.pair) if self.family.single else None
+            ends = own if own and not asked else ends_of(given, roles)
             backend.post_processor = write_template(*ends, roles, backend)
 
     @classmethod

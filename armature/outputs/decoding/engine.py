@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import replace
-from queue import SimpleQueue
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from armature.errors import ArgumentError
 from armature.outputs.decoding.chance import fresh_seeds
@@ -27,105 +25,13 @@ from armature.outputs.decoding.generate import _begin as begin
 from armature.outputs.decoding.generate import _search as search_for
 from armature.outputs.decoding.history import History
 from armature.outputs.decoding.lengths import new_token_limits, padding_token
-from armature.outputs.decoding.prompt import Prompt, read_prompt
-from armature.outputs.decoding.search import Search, choose, no_choice, search
+from armature.outputs.decoding.prompt import read_prompt
+from armature.outputs.decoding.request import Request
+from armature.outputs.decoding.search import choose, no_choice, search
 from armature.outputs.decoding.settings import settle
 from armature.outputs.decoding.steps import Generates
 
-_ENDED = object()
 _CALLBACKS = tuple(Callbacks.__dataclass_fields__)
-
-
-class Request:
-    """One prompt on its way through an engine."""
-
-    def __init__(self, prompt: Prompt, config: GenerationConfig, callbacks: Callbacks) -> None:
-        self.prompt, self.config, self.callbacks = prompt, config, callbacks
-        self.copies = config.num_return_sequences or 1
-        self.limit = 0
-        """How many new tokens it may get."""
-        self.cancelled = False
-        self.run: Search | None = None
-        self.plain = False
-        """Whether nothing but the scores decides on its tokens."""
-        self.ends: set[int] = set()
-        self.live: list[int] = list(range(self.copies))
-        """The copies that still go on."""
-        self.said: list[list[int]] = [[] for _ in range(self.copies)]
-        self._future: Future[Tensor] = Future()
-        self._told: SimpleQueue[Any] = SimpleQueue()
-
-    @property
-    def room(self) -> int:
-        """How many tokens it may hold in all, which are reserved for it."""
-        return self.copies * (int(self.prompt.lengths[0]) + self.limit)
-
-    @property
-    def done(self) -> bool:
-        """Whether its result, or its error, is there."""
-        return self._future.done()
-
-    def result(self, timeout: float | None = None) -> Tensor:
-        """Wait for its ids, (num_return_sequences, L): prompt and new tokens, as of generate().
-
-        Raises:
-            CancelledError: it was cancelled.
-            TimeoutError: it took longer than `timeout` seconds.
-        """
-        return self._future.result(timeout)
-
-    def __iter__(self) -> Iterator[int]:
-        """Yield each new token as soon as it is there; of several copies, the first's.
-
-        Raises:
-            CancelledError: it was cancelled.
-        """
-        while (token := self._told.get()) is not _ENDED:
-            yield token
-        self._told.put(_ENDED)  # for whoever else iterates
-        self._future.result()
-
-    def cancel(self) -> None:
-        """Stop before the next token; its room is free then."""
-        self.cancelled = True
-
-    # ---------------------------------------------------------------- for the engine
-
-    def tell(self, tokens: list[int]) -> list[bool]:
-        """Take the new token of each live copy; return which of them are done."""
-        done = []
-        for copy, token in zip(self.live, tokens, strict=True):
-            self.said[copy].append(token)
-            done.append(token in self.ends or len(self.said[copy]) >= self.limit)
-            if copy == 0:
-                self._told.put(token)
-        return done
-
-    def drop(self, done: list[bool]) -> None:
-        """Go on without the copies that are done."""
-        kept = [i for i, one in enumerate(done) if not one]
-        if self.run is not None and not self.plain and kept:
-            self.run.history.select(torch.tensor(kept))
-        self.live = [self.live[i] for i in kept]
-
-    def finish(self, pad: int) -> None:
-        """Give out the result."""
-        new = [torch.tensor(tokens, dtype=torch.long) for tokens in self.said]
-        padded = pad_sequence(new, batch_first=True, padding_value=pad)
-        start = self.prompt.ids.cpu().expand(self.copies, -1)
-        self._settle(result=torch.cat([start, padded], 1))
-
-    def fail(self, error: BaseException) -> None:
-        """Give out an error in place of a result."""
-        self._settle(error=error)
-
-    def _settle(self, result: Tensor | None = None, error: BaseException | None = None) -> None:
-        if not self._future.done():
-            if error is None:
-                self._future.set_result(result)  # type: ignore[arg-type]
-            else:
-                self._future.set_exception(error)
-        self._told.put(_ENDED)
 
 
 class Engine:
@@ -287,7 +193,7 @@ class Engine:
         request.plain = not run.controls and not run.stop.rules and run.chance is None
         request.ends = set(run.stop.ends.tolist())
         if not getattr(steps, "joins", False):  # it may read a text anew, from its beginning
-            _write_alone(request, scores)
+            request.finish_whole(search(run, scores))
             return
         if self._steps is None:
             self._steps, self._scores = steps, scores
@@ -354,17 +260,6 @@ class Engine:
         chosen = tokens.tolist()
         request.tell(chosen)
         return chosen, over
-
-
-def _write_alone(request: Request, scores: Tensor) -> None:
-    """Write a whole text at once."""
-    run = request.run
-    assert run is not None
-    new = search(run, scores)
-    start = request.prompt.ids.expand(request.copies, -1)
-    for token in new[0].tolist():
-        request._told.put(token)
-    request._settle(result=torch.cat([start, new], 1).clone())
 
 
 # What needs a search, or a batch, of its own.
