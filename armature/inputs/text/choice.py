@@ -45,6 +45,7 @@ _ARCHITECTURES = {
     "SpeechT5Tokenizer": "speecht5",
     "SqueezeBertTokenizer": "squeezebert",
     "T5Tokenizer": "t5 mt5 longt5",
+    "TransfoXLTokenizer": "transfo-xl",
     "XLMRobertaTokenizer": "xlm-roberta",
     "XLMTokenizer": "xlm",
     "XLNetTokenizer": "xlnet",
@@ -95,6 +96,7 @@ def _by_files(names: list[str]) -> str:
     """Guess from the vocabulary files, where nothing is said."""
     signs = {
         "source.spm": "MarianTokenizer",
+        "vocab.pkl": "TransfoXLTokenizer",
         "vocab.txt": "BertTokenizer",
         "merges.txt": "GPT2Tokenizer",
         "spm.model": "DebertaV2Tokenizer",

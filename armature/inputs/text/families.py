@@ -215,7 +215,6 @@ FAMILIES = [
         pair="cls $A sep sep $B sep",
         options={"add_prefix_space": False, "errors": "replace"},
         inputs=TYPED,
-        eats_space=("mask_token",),
     ),
     replace(
         ROBERTA,

@@ -32,6 +32,8 @@ class Spelling:
     """Pieces and which of them are special tokens → the text."""
     fold: Callable[[str], str] = str
     """How a piece is spelt in the vocabulary."""
+    protects: bool = False
+    """Whether it sees itself to the words that are never split."""
 
 
 class _Row(Assembled):

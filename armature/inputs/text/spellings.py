@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from tokenizers import models
@@ -13,6 +14,7 @@ from tokenizers import models
 from armature.errors import ArgumentError
 from armature.inputs.text import recipes
 from armature.inputs.text.plain import PlainBackend, Spelling, lookup
+from armature.inputs.text.stored import content_of
 from armature.inputs.text.vocabulary_files import Vocabulary
 
 Options = Mapping[str, Any]
@@ -111,6 +113,46 @@ def moses_text(vocabulary: Vocabulary, options: Options) -> PlainBackend:
         return moses.join("".join(tokens).replace(END, " ").split())
 
     return _backend(vocabulary, options, Spelling(split, join))
+
+
+_NUMBER_MARKS = re.compile(r"(?<=\d)[,.](?=\d)")
+
+
+def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build the words of the Moses scripts, with numbers in groups: `5,000` → `5 @,@ 000`."""
+    from armature.inputs.text import moses
+
+    if options["language"] not in (None, "en"):
+        raise ArgumentError(f"Words are split as in English, not as in {options['language']!r}.")
+    ids = {(line.split() or [line])[0]: index for line, index in vocabulary.ids.items()}
+    extra = map(content_of, options["additional_special_tokens"] or ())
+    specials = [content_of(options.get("unk_token")), content_of(options.get("eos_token")), *extra]
+    kept = options["never_split"] if options["never_split"] is not None else specials
+    names = sorted(filter(None, kept), key=len, reverse=True)
+    # HF: these are expressions; here they are texts, for an expression may take for ever.
+    whole = re.compile("|".join(map(re.escape, names)), re.IGNORECASE) if names else None
+
+    def split(text: str) -> list[str]:
+        text = text.strip()
+        text = "".join(map(str.lower, text)) if options["lower_case"] else text
+        if options["delimiter"] == "":
+            return list(text)
+        found = moses.words(moses.normalize_marks(text), dashes=True, whole=whole)
+        return [p for word in found for p in _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()]
+
+    def join(tokens: Sequence[str], special: set[str]) -> str:
+        found: list[str] = []
+        for old, group in groupby(tokens, lambda token: token in ids or token == "<unk>"):
+            part = list(group)
+            found += [_numbers(moses.join(part))] if old else part  # what was added stands apart
+        return " ".join(filter(None, found))
+
+    unk = next((name for name in ("<unk>", "<UNK>") if name in ids), options["unk_token"])
+    return PlainBackend(ids, Spelling(split, join, protects=True), unk)
+
+
+def _numbers(text: str) -> str:
+    return text.replace(" @,@ ", ",").replace(" @.@ ", ".").strip()
 
 
 def composed_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:

@@ -1,4 +1,4 @@
-"""The older vocabulary files: vocab.txt, vocab.json with merges.txt, SentencePiece models."""
+"""The older vocabulary files: vocab.txt, vocab.json with merges.txt, SentencePiece, pickles."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
         return Vocabulary(ids=read_ids(path), model=read_sentencepiece(files["spm_file"]))
     if path.suffix in (".txt", ".tokenizer"):
         return Vocabulary(ids=read_lines(path))
+    if path.name in ("vocab.pkl", "vocab.bin"):
+        return Vocabulary(ids=read_pickled(path))
     if path.suffix != ".json" and (ranks := read_ranks(path)):
         return Vocabulary(ids=ranks, merges=merges_of_bytes(ranks), ranked=True)
     if path.suffix != ".json":
@@ -70,6 +72,24 @@ def read_lines(path: Path) -> dict[str, int]:
     if not lines[-1]:
         lines.pop()
     return {line.rstrip(WHITE_SPACE): index for index, line in enumerate(lines)}
+
+
+def read_pickled(path: Path) -> dict[str, int]:
+    """Return the ids of a vocabulary that was pickled, without executing anything.
+
+    Raises:
+        CheckpointError: there is none in the file.
+    """
+    from armature.checkpoint.formats.plain_pickle import read_plain_pickle
+
+    content = read_plain_pickle(path)
+    words = content.get("idx2sym") if isinstance(content, dict) else None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise CheckpointError(path, "holds no list of words (idx2sym)", AGAIN)
+    ids = {word: index for index, word in enumerate(words)}
+    if content.get("sym2idx", ids) != ids or len(ids) != len(words):
+        raise CheckpointError(path, "gives words other ids than their places in the list", AGAIN)
+    return ids
 
 
 def read_ids(path: Path) -> dict[str, int]:
