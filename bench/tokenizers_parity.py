@@ -7,7 +7,7 @@ licences, emoji, and some thousand mixtures of letters from everywhere. All line
 their ids; every twentieth also by offsets, masks, types and decoded text. Each library works in a
 process of its own; a slow one stops after `--seconds`, and the lines it got to are what counts.
 
-Vocabularies are looked for in `--vocabularies` (`NAME` or `tok_NAME`), then among those of the tests.
+Vocabularies are looked for in `--vocabularies` (`NAME` or `tok_NAME`), then among the tests'.
 Some references need packages of their own: sentencepiece, sacremoses, rjieba, fugashi…
 """
 
@@ -44,7 +44,16 @@ CLASSES = {
     "FunnelTokenizer": "funnel bert",
     "MPNetTokenizer": "mpnet",
     "RoFormerTokenizer": "roformer",
-    "BertJapaneseTokenizer": "bert_japanese",
+    "RoFormerTokenizer/vocab.txt": "roformer_txt",
+    "BertJapaneseTokenizer": "bert_japanese_basic bert_japanese",
+    "BertJapaneseTokenizer/lower": "bert_japanese_basic_lower",
+    "BertJapaneseTokenizer/mecab": "bert_japanese_mecab",
+    "BertJapaneseTokenizer/unidic": "bert_japanese_mecab_lite",
+    "BertJapaneseTokenizer/letters": "bert_japanese_char",
+    "BertJapaneseTokenizer/sudachi": "bert_japanese_sudachi",
+    "BertJapaneseTokenizer/words": "bert_japanese_nosub",
+    "BertJapaneseTokenizer/texts": "bert_japanese_noword",
+    "BertJapaneseTokenizer/spiece": "bert_japanese_spm",
     "ProphetNetTokenizer": "prophetnet",
     "RobertaTokenizer": "roberta",
     "BartTokenizer": "roberta",

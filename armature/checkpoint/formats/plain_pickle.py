@@ -50,7 +50,8 @@ class PlainMachine(StackMachine):
 
     def _wrap(self) -> None:
         """Make a husk of what a class or function was given."""
-        self._pop(), self._pop()
+        self._pop()
+        self._pop()
         self._stack.append(Husk())
 
     def _build(self) -> None:

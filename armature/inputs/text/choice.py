@@ -40,6 +40,7 @@ _ARCHITECTURES = {
     "PegasusTokenizer": "pegasus",
     "ProphetNetTokenizer": "prophetnet",
     "Qwen2Tokenizer": "qwen2 qwen2_moe qwen3 qwen3_moe",
+    "RoFormerTokenizer": "roformer",
     "RobertaTokenizer": "roberta",
     "Speech2TextTokenizer": "speech_to_text",
     "SpeechT5Tokenizer": "speecht5",

@@ -265,7 +265,7 @@ def words(
     return (text.translate(str.maketrans(_ESCAPES)) if escape else text).split()
 
 
-def _words_around(whole: re.Pattern[str], text: str, **how: bool) -> list[str]:
+def _words_around(whole: re.Pattern[str], text: str, *, dashes: bool, escape: bool) -> list[str]:
     """Write what is never split as a word with a number, and put it back into the words."""
     kept: list[str] = []
     sign = max([*re.findall("KEPTX*", text), "KEPT"], key=len) + "X"
@@ -274,7 +274,7 @@ def _words_around(whole: re.Pattern[str], text: str, **how: bool) -> list[str]:
         kept.append(found[0])
         return f"{sign}{len(kept) - 1:07d}"
 
-    hidden = words(whole.sub(hide, text), **how)
+    hidden = words(whole.sub(hide, text), dashes=dashes, escape=escape)
     shown = (re.sub(f"{sign}([0-9]{{7}})", lambda m: kept[int(m[1])], word) for word in hidden)
     return " ".join(shown).split()
 

@@ -229,7 +229,7 @@ def _again(build: Any, vocabulary: Any, options: Any, rebuild: Any, state: Any) 
 
 def twin_of(backend: Any) -> Any:
     """Return a copy of a backend that may be changed."""
-    if isinstance(backend, PlainBackend):
+    if hasattr(backend, "copy"):
         return backend.copy()
     return type(backend).from_str(backend.to_str())
 
