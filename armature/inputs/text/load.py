@@ -10,7 +10,7 @@ from armature.errors import ArgumentError, CheckpointError
 from armature.inputs.text.choice import choose_class
 from armature.inputs.text.families import BY_NAME, tokenizer_class
 from armature.inputs.text.family import Family
-from armature.inputs.text.stored import TOKENIZER, read_added_tokens, read_stored
+from armature.inputs.text.stored import TOKENIZER, read_stored
 
 if TYPE_CHECKING:
     from armature.checkpoint.hub import Source
@@ -54,9 +54,6 @@ def load_tokenizer(source: Source, *, class_name: str | None = None, **overrides
     files = whole or (
         {"tokenizer_file": json_file} if json_file else _older_files(source, made.family)
     )
-    if made.family.takes_vocabulary and "tokenizer_file" in files:
-        files = {"vocab_file": files["tokenizer_file"]}
-        stored.added = read_added_tokens(files["vocab_file"]) | stored.added
     overrides.setdefault("name_or_path", source.name)
     return made.of_files(files, stored.options, stored.added, overrides)
 

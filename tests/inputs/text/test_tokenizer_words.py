@@ -65,6 +65,9 @@ def test_saved_chinese_words_are_found_again(chinese, legacy):
         plain = twin.tokenize(text, split_special_tokens=True)
         assert plain == tokenizer.tokenize(text, split_special_tokens=True)
         assert "[MASK]" not in plain
+    if not legacy:
+        direct = type(tokenizer)(tokenizer_file=stored, do_lower_case=False)
+        assert direct(text)["input_ids"] == tokenizer(text)["input_ids"]
 
 
 def test_a_missing_package_is_named(chinese, monkeypatch):
