@@ -196,7 +196,11 @@ _PUNCTUATION = [
 
 def normalize(text: str) -> str:
     """Write punctuation of full width, quotation marks and spaces in the one way of the scripts."""
-    text = re.sub(r"[。．]\s*", ". ", text.translate(_FULL_WIDTH))
+    return normalize_marks(re.sub(r"[。．]\s*", ". ", text.translate(_FULL_WIDTH)))
+
+
+def normalize_marks(text: str) -> str:
+    """Write quotation marks and spaces in the one way of the scripts."""
     for pattern, by in _PUNCTUATION:
         text = pattern.sub(by, text)
     return text.strip()
@@ -229,15 +233,25 @@ _ESCAPES = {"&": "&amp;", "|": "&#124;", "<": "&lt;", ">": "&gt;", "'": "&apos;"
 _ESCAPES |= {"[": "&#91;", "]": "&#93;"}
 
 
-def words(text: str, *, dashes: bool = False, escape: bool = False) -> list[str]:
+def words(
+    text: str,
+    *,
+    dashes: bool = False,
+    escape: bool = False,
+    whole: re.Pattern[str] | None = None,
+) -> list[str]:
     """Return the words and punctuation marks of a text.
 
     Args:
         text: The text, normalised.
         dashes: Whether to split words at dashes (`well @-@ known`).
         escape: Whether to write `&apos;` and the like for what the scripts' own format needs.
+        whole: What is never split.
     """
-    text = re.sub(r"[\0-\37]", "", re.sub(r"\s+", " ", text)).strip()
+    text = re.sub(r"[\0-\37]", "", re.sub(r"\s+", " ", text))
+    if whole:
+        return _words_around(whole, text, dashes=dashes, escape=escape)
+    text = text.strip()
     text = _MARKS.sub(r" \1 ", text)
     if dashes:
         text = _DASHES.sub(r"\1 @-@ ", text)
@@ -249,6 +263,20 @@ def words(text: str, *, dashes: bool = False, escape: bool = False) -> list[str]
     text = re.sub(r"\.' ?$", " . ' ", text)
     text = _HIDDEN_DOTS.sub(lambda run: "." * ((len(run[0]) - 5) // 3), text)
     return (text.translate(str.maketrans(_ESCAPES)) if escape else text).split()
+
+
+def _words_around(whole: re.Pattern[str], text: str, *, dashes: bool, escape: bool) -> list[str]:
+    """Write what is never split as a word with a number, and put it back into the words."""
+    kept: list[str] = []
+    sign = max([*re.findall("KEPTX*", text), "KEPT"], key=len) + "X"
+
+    def hide(found: re.Match[str]) -> str:
+        kept.append(found[0])
+        return f"{sign}{len(kept) - 1:07d}"
+
+    hidden = words(whole.sub(hide, text), dashes=dashes, escape=escape)
+    shown = (re.sub(f"{sign}([0-9]{{7}})", lambda m: kept[int(m[1])], word) for word in hidden)
+    return " ".join(shown).split()
 
 
 def _hidden(run: re.Match[str], end: int) -> str:
