@@ -104,10 +104,10 @@ class StoredSinusoidal(Sinusoidal):
     def _make(self) -> None:
         self.register_buffer("weight", torch.empty(self.size, self.width))
         if not self.weight.is_meta:
-            self.compute(self.weight)
+            self.weight.copy_(self._table(self.size))
 
     def compute(self, weight: Tensor) -> None:
-        """Fill the table, which no file holds: saving leaves it out again."""
+        """Fill the table, which the file lacks: saving leaves it out again."""
         weight.copy_(self._table(self.size))
         self._non_persistent_buffers_set.add("weight")
 
