@@ -363,9 +363,9 @@ class PreTrainedModel(nn.Module):
                 memory = (self.body.bridge(layout.pack(x)), layout)
             inputs = {}
         packed, place = call.pack(prompt, None, prompt_mask, inputs), None
-        if isinstance(self.body, EncoderDecoder):
+        table = getattr(self.stack.embed, "position", None)
+        if isinstance(self.body, EncoderDecoder) or getattr(table, "by_column", False):
             # HF: a decoder of two stacks takes no positions; its own count padding before a text.
-            table = getattr(self.stack.embed, "position", None)
             if table is not None and table.pad is not None:
                 place = table.after
             else:

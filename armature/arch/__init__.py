@@ -64,13 +64,17 @@ def find(model_type: str) -> ModuleType:
 def head_width(c: Config) -> int:
     """Return how many numbers one attention head has: the config's, or an even share.
 
+    HF: where keys may have fewer heads, the share is rounded down; heads are then narrower together
+    than the states.
+
     Raises:
         ConfigError: the width cannot be shared evenly.
     """
     explicit = c.get("head_dim")
     if explicit is not None:
         return int(explicit)
-    if c.num_attention_heads < 1 or c.hidden_size % c.num_attention_heads:
+    rounds = "num_key_value_heads" in c.defaults and c.num_attention_heads <= c.hidden_size
+    if c.num_attention_heads < 1 or (c.hidden_size % c.num_attention_heads and not rounds):
         raise ConfigError(
             f"config.json: the hidden size {c.hidden_size} is not a multiple of "
             f"{c.num_attention_heads} attention heads\n"

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from armature.config import Config
 from armature.errors import CheckpointError, UnknownArgumentError, nearest, refuse_unknown
 
 FILE = "generation_config.json"
@@ -176,7 +177,9 @@ class GenerationConfig:
         found: dict[str, Any] = {"_from_model_config": True}
         for part in (model_config, *(model_config.get(name) for name in _DECODERS)):
             for field in _MODEL_FIELDS if part else ():
-                value = part.get(field)
+                # A null counts: it says that there is none, whatever the architecture's default.
+                stated = isinstance(part, Config) and field in part
+                value = part.stated(field) if stated else part.get(field)
                 if value is not None:
                     found.setdefault(field, value)
         if model_config.get("force_bos_token_to_be_generated"):
