@@ -123,7 +123,8 @@ def refuse(c: Config, **settings: Any) -> None:
 
 def rotary(c: Config, default_theta: float = 10000.0) -> Rotary:
     """Read rotary positions in either spelling: `rope_parameters`, or `rope_theta` and scaling."""
-    stored = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    # HF: where a file has both, the older spelling wins.
+    stored = c.get("rope_scaling") or c.get("rope_parameters") or {}
     if not isinstance(stored, dict):
         raise ConfigError(f"config.json: rope_scaling is {stored!r}, but should be a table")
     given: dict[str, Any] = {key: value for key, value in stored.items() if value is not None}
