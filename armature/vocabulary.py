@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from armature.errors import ArgumentError
 from armature.model.encoder_decoder import EncoderDecoder
+from armature.outputs import tasks
 
 if TYPE_CHECKING:
     from armature.pretrained import PreTrainedModel
@@ -23,7 +24,8 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         mean: new words begin at the mean of the others; else at random.
 
     Raises:
-        ArgumentError: a size below 1, or the model has no table of tokens.
+        ArgumentError: a size below 1, or the model has no table of tokens, or several of which
+            each knows a part.
     """
     tables = _tables(model)
     size = _size(tables[0].num_embeddings if size is None else size, multiple)
@@ -42,6 +44,11 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         out.weight, out.out_features = resized(out.weight), size
         if out.bias is not None:
             out.bias = resized(out.bias, "bias")
+    rest = getattr(model.head, "rest", None)
+    if rest is not None:  # its columns are words
+        wide = _resized(model, rest.weight.t(), size, mean=mean, fill="weight").t().contiguous()
+        changed[id(rest.weight)] = nn.Parameter(wide, requires_grad=rest.weight.requires_grad)
+        rest.weight, rest.in_features = changed[id(rest.weight)], size
     shift = getattr(model.head, "shift", None)
     if shift is not None:
         model.head.shift = _resized(model, shift.t(), size, mean=False, fill="bias").t()
@@ -54,6 +61,8 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         for name, weight, age in model._fresh
     ]
     model.config.vocab_size = size
+    if model.config.get("decoder_vocab_size") is not None:
+        model.config.decoder_vocab_size = size
 
 
 def _size(size: int, multiple: int | None) -> int:
@@ -98,10 +107,21 @@ def _halves(model: PreTrainedModel) -> list[Any]:
 
 
 def _tables(model: PreTrainedModel) -> list[nn.Embedding]:
-    found = [getattr(getattr(half, "embed", None), "token", None) for half in _halves(model)]
+    embeds = [getattr(half, "embed", None) for half in _halves(model)]
+    if any(hasattr(embed, "clusters") for embed in embeds):
+        raise ArgumentError(
+            f"the vocabulary of {type(model).__name__} is cut into clusters, each with a table of "
+            "its own: it can neither grow nor shrink, nor can one table take its place"
+        )
+    found = [getattr(embed, "token", None) for embed in embeds]
     tables = list({id(table): table for table in found if isinstance(table, nn.Embedding)}.values())
     if not tables:
         raise ArgumentError(f"{type(model).__name__} has no table of tokens that could be resized")
+    if isinstance(model.head_spec, tasks.Joined) or len({t.num_embeddings for t in tables}) > 1:
+        raise ArgumentError(
+            f"{type(model).__name__} has two vocabularies, one to read and one to write: change "
+            "that of its encoder or decoder where it is opened by itself, before both are joined"
+        )
     return tables
 
 
