@@ -29,8 +29,13 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
     """
     tables = _tables(model)
     size = _size(tables[0].num_embeddings if size is None else size, multiple)
-    if size == tables[0].num_embeddings:
-        return
+    if size != tables[0].num_embeddings:
+        _resize_all(model, tables, size, mean=mean)
+
+
+def _resize_all(
+    model: PreTrainedModel, tables: list[nn.Embedding], size: int, *, mean: bool
+) -> None:
     changed: dict[int, nn.Parameter] = {}
 
     def resized(weight: Any, fill: str = "weight") -> nn.Parameter:
@@ -39,21 +44,25 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
             changed[id(weight)] = nn.Parameter(fresh, requires_grad=weight.requires_grad)
         return changed[id(weight)]
 
-    out = model.get_output_embeddings()
+    out, rest = model.get_output_embeddings(), getattr(model.head, "rest", None)
     if out is not None:
         out.weight, out.out_features = resized(out.weight), size
         if out.bias is not None:
             out.bias = resized(out.bias, "bias")
-    rest = getattr(model.head, "rest", None)
     if rest is not None:  # its columns are words
         wide = _resized(model, rest.weight.t(), size, mean=mean, fill="weight").t().contiguous()
         changed[id(rest.weight)] = nn.Parameter(wide, requires_grad=rest.weight.requires_grad)
         rest.weight, rest.in_features = changed[id(rest.weight)], size
+    for table in tables:
+        table.weight, table.num_embeddings = resized(table.weight), size
     shift = getattr(model.head, "shift", None)
     if shift is not None:
         model.head.shift = _resized(model, shift.t(), size, mean=False, fill="bias").t()
-    for table in tables:
-        table.weight, table.num_embeddings = resized(table.weight), size
+    _tell(model, changed, size)
+
+
+def _tell(model: PreTrainedModel, changed: dict[int, nn.Parameter], size: int) -> None:
+    """Let the config know the size, and the model which of its fresh weights were replaced."""
     model._fresh = [
         (name, new, new._version)
         if (new := changed.get(id(weight))) is not None
