@@ -225,7 +225,7 @@ def _leave_out(model: PreTrainedModel, names: Names, lookup: Mapping[str, str]) 
         theirs = names.head.get(ours)
         return theirs is not None and names.canonical(f"{theirs}.weight") not in lookup
 
-    if model._is_base and lacks("head.dense"):
+    if model._is_base and getattr(model.head, "dense", None) and lacks("head.dense"):
         model.head = None
     if getattr(model, "pooler", None) is not None and lacks("pooler.dense"):
         model.pooler = None  # type: ignore[assignment]

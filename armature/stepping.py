@@ -43,9 +43,9 @@ def steps(
         memory, before = _memory(model, given, asked, memory)
         given = {}
     packed, place = call.pack(prompt, None, mask, given), None
-    if isinstance(model.body, EncoderDecoder):
+    table = getattr(model.stack.embed, "position", None)
+    if isinstance(model.body, EncoderDecoder) or getattr(table, "by_column", False):
         # HF: a decoder of two stacks takes no positions; its own count padding before a text.
-        table = getattr(model.stack.embed, "position", None)
         if table is not None and table.pad is not None:
             place = table.after
         else:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import golden_crossed
 import golden_encoders
+import golden_options
 import torch
 import transformers
 from golden_variants import VARIANTS, Variant
@@ -23,6 +24,7 @@ from safetensors.torch import save_file
 OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "arch"
 SKIPPED = ("past_key_values",)
 ALL = [*VARIANTS, *golden_encoders.VARIANTS, *golden_crossed.VARIANTS]
+ALL += golden_options.VARIANTS
 
 
 def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:

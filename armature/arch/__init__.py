@@ -104,13 +104,17 @@ def renamed(table: Mapping[str, Head], old: str, new: str, *without: str) -> dic
 def head_width(c: Config) -> int:
     """Return how many numbers one attention head has: the config's, or an even share.
 
+    HF: where keys may have fewer heads, the share is rounded down; heads are then narrower together
+    than the states.
+
     Raises:
         ConfigError: the width cannot be shared evenly.
     """
     explicit = c.get("head_dim")
     if explicit is not None:
         return int(explicit)
-    if c.num_attention_heads < 1 or c.hidden_size % c.num_attention_heads:
+    rounds = "num_key_value_heads" in c.defaults and c.num_attention_heads <= c.hidden_size
+    if c.num_attention_heads < 1 or (c.hidden_size % c.num_attention_heads and not rounds):
         raise ConfigError(
             f"config.json: the hidden size {c.hidden_size} is not a multiple of "
             f"{c.num_attention_heads} attention heads\n"
@@ -200,7 +204,8 @@ def refuse(c: Config, **settings: Any) -> None:
 
 def rotary(c: Config, default_theta: float = 10000.0) -> Rotary:
     """Read rotary positions in either spelling: `rope_parameters`, or `rope_theta` and scaling."""
-    stored = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    # HF: where a file has both, the older spelling wins.
+    stored = c.get("rope_scaling") or c.get("rope_parameters") or {}
     if not isinstance(stored, dict):
         raise ConfigError(f"config.json: rope_scaling is {stored!r}, but should be a table")
     given: dict[str, Any] = {key: value for key, value in stored.items() if value is not None}

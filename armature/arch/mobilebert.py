@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import bert, refuse
 from armature.config import Config
-from armature.model.spec import Learned, Own, Stack
+from armature.model.spec import Dropout, Own, Stack
 from armature.outputs import tasks
 
 if TYPE_CHECKING:
@@ -40,12 +39,14 @@ DEFAULTS = bert.DEFAULTS | {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    refuse(c, classifier_activation=True)
+    refuse(c, position_embedding_type="absolute")
     if c.normalization_type != "layer_norm":
         refuse(c, normalization_type="no_norm")
-    stack = bert.encoder(c, Learned(c.max_position_embeddings))
-    return replace(
-        stack, embed=Own(lambda: _embed()(c)), block=lambda _index: Own(lambda: _block()(c))
+    return Stack(
+        embed=Own(lambda: _embed()(c)),
+        block=lambda _index: Own(lambda: _block()(c)),
+        depth=c.num_hidden_layers,
+        dropout=Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
     )
 
 
@@ -218,12 +219,14 @@ NAMES = bert.NAMES | {
 UNUSED: tuple[str, ...] = ("true_hidden_size",)
 
 WORDS: dict[str, Any] = {**bert.WORDS, "rest": "cls.predictions.dense"}
-FIRST: dict[str, Any] = {"dense": "mobilebert.pooler.dense", "act": "tanh"}
+FIRST: dict[str, Any] = {"dense": "mobilebert.pooler.dense", "act": "tanh",
+                         "gate": "classifier_activation"}
 DROPOUT = "classifier_dropout hidden_dropout_prob"
 HEADS = {
     "MobileBertModel":                     tasks.Base(**FIRST),
     "MobileBertForPreTraining":            tasks.PreTraining(
-        pooler="mobilebert.pooler.dense", order="cls.seq_relationship", **WORDS),
+        pooler="mobilebert.pooler.dense", pooler_gate="classifier_activation",
+        order="cls.seq_relationship", **WORDS),
     "MobileBertForMaskedLM":               tasks.MaskedLM(**WORDS),
     "MobileBertForNextSentencePrediction": tasks.NextSentence(out="cls.seq_relationship", **FIRST),
     "MobileBertForSequenceClassification": tasks.SequenceClassifier(

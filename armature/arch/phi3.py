@@ -53,7 +53,7 @@ def spec(c: Config) -> Stack:
 
 def _turn(c: Config) -> Rotary:
     """Return the rotations: older files have two more names for their scaling."""
-    table = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    table = c.get("rope_scaling") or c.get("rope_parameters") or {}
     if not isinstance(table, dict):
         return rotary(c)  # says what is wrong
     kind = table.get("rope_type") or table.get("type") or "default"

@@ -65,14 +65,14 @@ def mlp(c: Config, index: int, shared: int) -> Gated:
         ConfigError: a token goes to more experts than there are, or no layer can be counted.
     """
     experts, top, step = c.num_local_experts, c.num_experts_per_tok, c.decoder_sparse_step
-    if step < 1 or experts < top:
+    if step < 1 or 0 < experts < top:
         raise ConfigError(
             f"config.json: each token goes to {top} of {experts} experts in every {step}th layer\n"
             "  → compare `num_experts_per_tok`, `num_experts` and `decoder_sparse_step` with the "
             "original's config.json"
         )
     plain = Gated(c.intermediate_size, c.hidden_act, bias=False)
-    if index in c.mlp_only_layers or (index + 1) % step:
+    if not experts or index in c.mlp_only_layers or (index + 1) % step:
         return plain
     return (MoE if c.norm_topk_prob else PlainMoE)(
         c.moe_intermediate_size, c.hidden_act, bias=False, experts=experts, top=top, shared=shared

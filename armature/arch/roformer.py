@@ -51,6 +51,8 @@ def _waves() -> type[nn.Module]:
     class Waves(position.Learned):
         """Sines, then cosines, of each position's angles; stored, though never trained."""
 
+        by_column = True  # HF: RoFormer takes no positions; where values turn, padding shows
+
         def __init__(self, c: Config) -> None:
             super().__init__(c.max_position_embeddings, head_width(c), 0, None)
 

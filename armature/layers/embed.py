@@ -19,6 +19,7 @@ class Inputs:
 
     layout: Layout
     tokens: Tensor | None = None  # (N,)
+    whole: Tensor | None = None  # (B, T) the ids with their padding, which some positions count
     types: Tensor | None = None  # (N,)
     positions: Tensor | None = None  # (N,)
     embeds: Tensor | None = None  # (N, D)
@@ -88,7 +89,7 @@ class Tokens(nn.Module):
         if self.position is not None:
             rows = inputs.positions
             if rows is None:
-                rows = self.position.rows(inputs.layout, inputs.tokens)
+                rows = self.position.rows(inputs.layout, inputs.tokens, inputs.whole)
             else:  # a caller's positions name rows of the table, unless the offset is its secret
                 rows = rows - (self.position.offset if self.position.pad is not None else 0)
             x = x + self.position(rows).to(x.dtype)

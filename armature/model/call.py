@@ -51,6 +51,7 @@ def pack(
     return Inputs(
         layout,
         tokens=None if ids is None else layout.pack(ids.reshape(rows, width)),
+        whole=None if ids is None else ids.reshape(rows, width),
         types=packed("token_type_ids"),
         positions=packed("position_ids"),
         embeds=None if embeds is None else layout.pack(embeds),

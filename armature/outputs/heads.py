@@ -49,7 +49,8 @@ class Path(nn.Module):
         self.spec, self.config = spec, config
         width, inner, labels = sizes
         self.dropout_in = nn.Dropout(rate(spec.dropout_in, config))
-        self.dense = Linear(width, inner) if spec.dense else None
+        dense = spec.dense and (not spec.gate or config.get(spec.gate))
+        self.dense = Linear(width, inner) if dense else None
         self.act = activation(read(spec.act, config))
         self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if spec.norm else None
         self.dropout = nn.Dropout(rate(spec.dropout, config))
@@ -140,7 +141,7 @@ class WordsAndOrder(Words):
         self, spec: tasks.PreTraining, config: Config, sizes: tuple[int, int, int]
     ) -> None:
         super().__init__(spec, config, sizes)
-        sentence = tasks.Head(dense=spec.pooler, act="tanh", out=spec.order)
+        sentence = tasks.Head(dense=spec.pooler, act="tanh", out=spec.order, gate=spec.pooler_gate)
         orders = spec.orders or int(config.num_labels)
         self.order = Path(sentence, config, (sizes[0], sizes[0], orders))
 
@@ -308,9 +309,10 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     starts, ends = layout.ends
     if which == "first":
         return x[starts]
-    if which == "last" and given.tokens is not None and config.pad_token_id is not None:
+    pad = config.stated("pad_token_id")  # null: there is none, whatever the default
+    if which == "last" and given.tokens is not None and pad is not None:
         # HF: the last token that differs from the padding id, even where the mask keeps padding.
-        real = given.tokens != config.pad_token_id
+        real = given.tokens != pad
         ranks = torch.where(real, torch.arange(x.shape[0], device=x.device), -1)
         best = ranks.new_full((layout.rows,), -1).scatter_reduce(0, layout.row_of, ranks, "amax")
         ends = torch.where(best >= 0, best, starts)

@@ -22,6 +22,7 @@ class Head:
     """Base of the heads: the parts of the path by their names on disk, "" where absent."""
 
     dense: str = ""
+    gate: str = ""  # config key: where it is false, there is neither the dense map nor `act`
     act: str = "linear"
     norm: str = ""
     eps: float | str = "@layer_norm_eps"
@@ -119,6 +120,7 @@ class PreTraining(WordHead):
     """Scores for masked words, and for the order of two sentences."""
 
     pooler: str = ""  # dense map of the first token, with tanh
+    pooler_gate: str = ""  # config key: where it is false, there is neither
     order: str = ""  # output map of the sentence score
     result: str = "seq_relationship_logits"
     label: str = "next_sentence_label"
