@@ -11,6 +11,7 @@ DEFAULTS = t5.DEFAULTS | {
     "num_layers": 8,
     "num_heads": 6,
     "feed_forward_proj": "gated-gelu",
+    "decoder_start_token_id": 0,
 }
 SYNONYMS = t5.SYNONYMS
 spec = t5.spec
