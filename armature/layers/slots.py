@@ -150,7 +150,9 @@ class Slots(Cache):
             pool.fit(pool.keys)
             pool.keys[placed] = other.layers[index].keys[theirs]
             pool.values[placed] = other.layers[index].values[theirs]
-        if self.memory_layout is not None and self.memory_rows is not None:
+        if not (
+            self.memory_layout is None or self.memory_rows is None or other.memory_rows is None
+        ):
             below = other.memory_rows + self.memory_layout.rows
             self.memory_rows = torch.cat((self.memory_rows, below))
         self._join_memory(other)
