@@ -160,7 +160,8 @@ def _numbers(text: str) -> str:
 def composed_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     """Build the pieces of words, split at punctuation, after joining letters and accents (NFC)."""
     words = basic_words(options) if options["do_basic_tokenize"] else str.split
-    return _backend(vocabulary, options, Spelling(_in_pieces(vocabulary, options, words), _words))
+    spelling = Spelling(_in_pieces(vocabulary, options, words), _words, protects=True)
+    return _backend(vocabulary, options, spelling)
 
 
 def japanese_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
