@@ -134,13 +134,21 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     # HF: these are expressions; here they are texts, for an expression may take for ever.
     whole = re.compile("|".join(map(re.escape, names)), re.IGNORECASE) if names else None
 
+    exact = re.compile(f"({'|'.join(re.escape(name) for name in specials if name)})")
+
     def split(text: str) -> list[str]:
         text = text.strip()
         text = "".join(map(str.lower, text)) if options["lower_case"] else text
         if options["delimiter"] == "":
             return list(text)
-        found = moses.words(moses.normalize_marks(text), dashes=True, whole=whole)
-        return [p for word in found for p in _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()]
+        found: list[str] = []
+        for part in exact.split(text) if options["lower_case"] else [text]:
+            if part in specials:
+                found.append(part)
+                continue
+            for word in moses.words(moses.normalize_marks(part), dashes=True, whole=whole):
+                found += _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()
+        return found
 
     def join(tokens: Sequence[str], special: set[str]) -> str:
         found: list[str] = []
