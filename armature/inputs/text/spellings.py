@@ -134,7 +134,7 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     # HF: these are expressions; here they are texts, for an expression may take for ever.
     whole = re.compile("|".join(map(re.escape, names)), re.IGNORECASE) if names else None
 
-    exact = re.compile(f"({'|'.join(re.escape(name) for name in specials if name)})")
+    exact = _either(specials)
 
     def split(text: str) -> list[str]:
         text = text.strip()
@@ -159,6 +159,10 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
 
     unk = next((name for name in ("<unk>", "<UNK>") if name in ids), options["unk_token"])
     return PlainBackend(ids, Spelling(split, join, protects=True), unk)
+
+
+def _either(names: Sequence[str | None]) -> re.Pattern[str]:
+    return re.compile(f"({'|'.join(re.escape(name) for name in names if name)})")
 
 
 def _numbers(text: str) -> str:
