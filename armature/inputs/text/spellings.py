@@ -157,7 +157,7 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
             found += [_numbers(moses.join(part))] if old else part  # what was added stands apart
         return " ".join(filter(None, found))
 
-    unk = next((name for name in ("<unk>", "<UNK>") if name in ids), options["unk_token"])
+    unk = [*filter(ids.__contains__, ("<unk>", "<UNK>")), options["unk_token"]][0]  # noqa: RUF015
     return PlainBackend(ids, Spelling(split, join, protects=True), unk)
 
 
