@@ -146,8 +146,7 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
             if part in specials:
                 found.append(part)
                 continue
-            for word in moses.words(moses.normalize_marks(part), dashes=True, whole=whole):
-                found += _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()
+            found += _grouped(moses.words(moses.normalize_marks(part), dashes=True, whole=whole))
         return found
 
     def join(tokens: Sequence[str], special: set[str]) -> str:
@@ -157,8 +156,12 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
             found += [_numbers(moses.join(part))] if old else part  # what was added stands apart
         return " ".join(filter(None, found))
 
-    unk = [*filter(ids.__contains__, ("<unk>", "<UNK>")), options["unk_token"]][0]  # noqa: RUF015
+    unk = [*filter(ids.__contains__, ("<unk>", "<UNK>")), options["unk_token"]][0]
     return PlainBackend(ids, Spelling(split, join, protects=True), unk)
+
+
+def _grouped(words: Sequence[str]) -> list[str]:
+    return [part for word in words for part in _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()]
 
 
 def _either(names: Sequence[str | None]) -> re.Pattern[str]:
