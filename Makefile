@@ -14,7 +14,7 @@ VENV := .venv
 BENCH := build/bench-venv
 PY := $(VENV)/bin/python
 INSTALL := -m pip install $(if $(MAKE_TERMOUT),,-qq) --disable-pip-version-check --constraint constraints.txt
-SETTINGS := pyproject.toml constraints.txt
+SETTINGS := pyproject.toml constraints.txt $(wildcard armature/native/*.[ch])  # the kernels are compiled anew
 
 # One venv per purpose; a stamp file inside it says what is installed. $(1): venv, $(2): packages, $(3): what for.
 define install

@@ -203,9 +203,12 @@ class Layout:
         return flat if self.index is None else flat.index_select(0, self.index)
 
     def unpack(self, x: Tensor, fill: float = 0.0) -> Tensor:
-        """(N, …) → (B, T, …), with `fill` where the rectangle is padded."""
+        """(N, …) → (B, T, …), with `fill` where the rectangle is padded.
+
+        Where nothing is padded, rows may be shorter: tokens of a layer before or behind.
+        """
         if self.index is None:
-            whole = x.unflatten(0, (self.rows, self.width))
+            whole = x.unflatten(0, (self.rows, -1))
             if self.hidden is None:
                 return whole
             places = self.hidden.view(*self.hidden.shape, *(1,) * (whole.dim() - 2))

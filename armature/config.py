@@ -29,11 +29,15 @@ COMMON: dict[str, Any] = {
     "use_cache": True,
     "task_specific_params": None,
     "dtype": None,
+    "initializer_range": 0.02,
     "chunk_size_feed_forward": 0,
 }
 
 # Two ways to say which stages of a backbone give their maps: by name, by place.
 _SAME = {"out_features": "out_indices", "out_indices": "out_features"}
+
+# Common names that answer for an architecture's own, but that mean nothing in its files.
+_UNSTORED = frozenset(("hidden_act", "intermediate_size"))
 
 # Keys that describe training or bookkeeping: nothing that a forward pass computes depends on them.
 WITHOUT_EFFECT = frozenset(
@@ -100,7 +104,12 @@ class Config:
         config.__dict__["data"] = dict(data)
         config.__dict__["name_or_path"] = str(data.get("_name_or_path") or "")
         for key, value in data.items():
-            default = cls.defaults.get(cls.synonyms.get(key, key), COMMON.get(key))
+            spelt = (
+                key,
+                cls.synonyms.get(key, key),
+                *(k for k, v in cls.synonyms.items() if v == key),
+            )
+            default = next((cls.defaults[k] for k in spelt if k in cls.defaults), COMMON.get(key))
             checked = kinds.labels(value) if key == "id2label" else None
             wanted = checked or kinds.expected(key, value, default)
             if wanted:
@@ -149,11 +158,12 @@ class Config:
             self.data[self._own(key)] = value
 
     def _own(self, key: str) -> str:
-        if key in self.data:
-            return key
         own = self.synonyms.get(key, key)
+        for common, meant in self.synonyms.items():  # HF: of two spellings the common one counts
+            if meant == own and common in self.data and common not in _UNSTORED:
+                return common
         silent = own not in self.data and own not in self.defaults
-        return key if silent and key in self.defaults else own
+        return key if silent and (key in self.data or key in self.defaults) else own
 
     def _rename_labels(self, count: int) -> None:
         if count < 1:
@@ -169,7 +179,7 @@ class Config:
 
     def knows(self, key: str) -> bool:
         """Return whether `key` is a setting of this file, of its architecture, or of all."""
-        own = self.synonyms.get(key, key)
+        own = self._own(key)
         return (
             key in _DERIVED
             or key == "torch_dtype"

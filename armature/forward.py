@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from armature import arguments
+from armature.arguments import crosses, further, label_names
 from armature.batch import Layout, extremes
-from armature.errors import ArgumentError, refuse_unknown
+from armature.errors import ArgumentError
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
@@ -25,86 +27,6 @@ from armature.outputs.results import ModelOutput
 if TYPE_CHECKING:
     from armature.pretrained import PreTrainedModel
 
-_ALWAYS = (
-    "input_ids",
-    "attention_mask",
-    "inputs_embeds",
-    "output_attentions",
-    "output_hidden_states",
-    "return_dict",
-    "head_mask",
-    "use_cache",
-    "past_key_values",
-)
-_IMAGES = (
-    "pixel_values",
-    "interpolate_pos_encoding",
-    "output_attentions",
-    "output_hidden_states",
-    "return_dict",
-)
-_STACK = ("token_type_ids", "position_ids")
-_DECODER = ("encoder_hidden_states", "encoder_attention_mask")
-_BOTH = (
-    "decoder_input_ids",
-    "decoder_attention_mask",
-    "decoder_inputs_embeds",
-    "decoder_position_ids",
-    "encoder_outputs",
-    "decoder_head_mask",
-    "cross_attn_head_mask",
-)
-
-_NOT_TENSORS = (
-    "output_attentions",
-    "output_hidden_states",
-    "output_router_logits",
-    "return_dict",
-    "use_cache",
-    "past_key_values",
-    "encoder_outputs",
-    "interpolate_pos_encoding",
-    "mems",
-    "use_mems",
-)
-
-
-def label_names(spec: tasks.Head) -> tuple[str, ...]:
-    """Return the arguments in which a head takes its labels."""
-    match spec:
-        case tasks.Base() | tasks.Backbone() | tasks.MaskedImage():
-            return ()
-        case tasks.Spans():
-            return ("start_positions", "end_positions")
-        case tasks.BeamSpans():
-            return ("start_positions", "end_positions", "cls_index", "is_impossible", "p_mask")
-        case tasks.PreTraining():
-            return ("labels", spec.label)
-    return ("labels",)
-
-
-def accepted(model: PreTrainedModel) -> list[str]:
-    """Return every argument that a call of this model may have."""
-    if isinstance(model.body, Pyramid):
-        masked = ["bool_masked_pos"] if model.body.embed.mask is not None else []
-        return [*_IMAGES, *label_names(model.head_spec), *masked]
-    names = [*_ALWAYS, *label_names(model.head_spec)]
-    if isinstance(model.body, EncoderDecoder):
-        encoder = model.body.encoder
-        if encoder is None:
-            names += _DECODER
-        elif model.body.decoder is not None:
-            names += [*_BOTH, *model.body.reads, *_further(encoder)]
-    else:
-        names += [*_STACK, *_further(model.stack)]
-    if "output_router_logits" in model.config.defaults:
-        names.append("output_router_logits")
-    return names
-
-
-def _further(stack: Stack) -> tuple[str, ...]:
-    return getattr(stack.embed, "takes", ())
-
 
 @dataclass
 class _Asked:
@@ -113,6 +35,7 @@ class _Asked:
     states: call.Asked
     attentions: call.Asked
     router: bool
+    choices: int = 0  # HF: of word heads with several choices the last state alone lies by them
 
     def record(self, stack: Stack) -> Record:
         states = call.layers(self.states, stack.depth + 1, "output_hidden_states")
@@ -124,6 +47,8 @@ class _Asked:
         states = call.layers(self.states, stack.depth + 1, "output_hidden_states")
         attentions = call.layers(self.attentions, stack.depth, "output_attentions")
         kept = {i: layout.unpack(x) for i, x in record.kept_states.items()}
+        if self.choices and stack.depth in kept:
+            kept[stack.depth] = kept[stack.depth].unflatten(0, (-1, self.choices))
         return {
             "hidden_states": call.recorded(kept, states),
             "attentions": call.recorded(record.kept_attentions, attentions),
@@ -144,10 +69,7 @@ def run(model: PreTrainedModel, given: dict[str, Any]) -> ModelOutput | tuple[An
         UnknownArgumentError: an argument that this model does not have.
         ArgumentError: arguments that do not go together.
     """
-    refuse_unknown(type(model).__name__, given, accepted(model))
-    given = {name: value for name, value in given.items() if value is not None}
-    _refuse_masks(given)
-    _check_tensors(given)
+    given = arguments.checked(model, given)
     config = model.config
     asked = _Asked(
         given.get("output_hidden_states", config.output_hidden_states),
@@ -165,24 +87,6 @@ def run(model: PreTrainedModel, given: dict[str, Any]) -> ModelOutput | tuple[An
     return result if given.get("return_dict", config.return_dict) else result.to_tuple()
 
 
-def _refuse_masks(given: Mapping[str, Any]) -> None:
-    for name in ("head_mask", "decoder_head_mask", "cross_attn_head_mask"):
-        if name in given:
-            raise ArgumentError(
-                f"{name} is not supported: fused attention cannot switch heads off. "
-                "Zero the rows of `attn.out` that belong to the head instead"
-            )
-
-
-def _check_tensors(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if name not in _NOT_TENSORS and not isinstance(value, Tensor):
-            raise ArgumentError(
-                f"{name} is a {type(value).__name__}, not a tensor: tokenizers and processors "
-                "give tensors with return_tensors='pt'"
-            )
-
-
 def _single(
     model: PreTrainedModel, given: dict[str, Any], asked: _Asked, labels: dict[str, Tensor]
 ) -> dict[str, Any]:
@@ -190,19 +94,30 @@ def _single(
     stack = model.stack
     cache = _cache(given)
     ids, types = given.get("input_ids"), given.get("token_type_ids")
+    for name, make in model.head_spec.fills.items():
+        if name not in given and ids is not None:
+            given[name] = make(ids, given.get("attention_mask"), model.config)
     _check_types(stack, types)
     first = given.get("inputs_embeds") if ids is None else ids
     choices = 1
     if isinstance(model.head_spec, tasks.MultipleChoice) and first is not None:
         choices = _choices(first)
-    whole = "attention_mask" in _further(stack)  # padding is its own business
+    elif isinstance(model.head_spec, tasks.DoubleHeads) and first is not None:
+        choices = asked.choices = first.shape[1] if first.dim() > 2 + (ids is None) else 0
+    whole = "attention_mask" in further(stack)  # padding is its own business
     mask = None if whole else _flat(given.get("attention_mask"))
     if mask is None and hasattr(stack.embed, "real"):
         mask = stack.embed.real(_flat(ids), given)
     inputs = call.pack(ids, _flat_embeds(given.get("inputs_embeds")), mask, given, cache)
-    inputs.further = {name: given[name] for name in _further(stack) if name in given}
+    inputs.further = {name: given[name] for name in further(stack) if name in given}
     record = asked.record(stack)
-    x = stack(inputs, record, cache=cache)
+    memory, memory_layout = outer(model, given)
+    if memory_layout is not None and memory_layout.rows != inputs.layout.rows:
+        raise ArgumentError(
+            f"encoder_hidden_states has {memory_layout.rows} rows, but the input has "
+            f"{inputs.layout.rows}: give each text its own"
+        )
+    x = stack(inputs, record, cache=cache, memory=memory, memory_layout=memory_layout)
     if cache is not None:
         cache.note(inputs.tokens, inputs.layout)
     return _finish(model, x, inputs, labels, choices, ids) | {
@@ -222,7 +137,8 @@ def _finish(
     source: Tensor | None = None,
 ) -> dict[str, Any]:
     """Run the head on packed states (N, D)."""
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices)
+    mask = inputs.further.get("attention_mask")
+    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask)
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)
@@ -261,16 +177,11 @@ def _memory(
 ) -> tuple[Tensor | None, Layout | None, dict[str, Any]]:
     """Return what the decoder attends to, packed, and the encoder's part of the result."""
     encoder = model.body.encoder
-    mask = given.get("attention_mask")
-    outer = given.get("encoder_hidden_states")
-    if encoder is None:
-        mask = given.get("encoder_attention_mask")
-    elif given.get("encoder_outputs") is not None:
-        outer = given["encoder_outputs"][0]
-    if outer is not None:
-        layout = Layout.of(mask, (outer.shape[0], outer.shape[1]), outer.device)
-        memory = model.body.bridge(layout.pack(outer))
-        return memory, layout, {"encoder_last_hidden_state": outer}
+    memory, layout = outer(model, given)
+    if memory is not None and layout is not None:
+        last = given.get("encoder_hidden_states")
+        last = given["encoder_outputs"][0] if last is None else last
+        return memory, layout, {"encoder_last_hidden_state": last}
     if encoder is None or (cache is not None and cache.cross):
         return None, None, {}
     x, inputs, record = encode(model, given, asked)
@@ -286,6 +197,25 @@ def _memory(
     )
 
 
+def outer(model: PreTrainedModel, given: Mapping[str, Any]) -> tuple[Tensor | None, Layout | None]:
+    """Return what a caller gave to attend to, packed; None where that is nothing."""
+    states, mask = given.get("encoder_hidden_states"), given.get("encoder_attention_mask")
+    if model.is_encoder_decoder:
+        mask, found = given.get("attention_mask"), given.get("encoder_outputs")
+        states = states if found is None else found[0]
+    if states is None:
+        return None, None
+    if states.dim() != 3:
+        raise ArgumentError(
+            f"encoder_hidden_states has the shape {tuple(states.shape)}: give (B, S, D), the "
+            "last_hidden_state of another model"
+        )
+    layout = Layout.of(mask, (states.shape[0], states.shape[1]), states.device)
+    bridge = getattr(model.body, "bridge", None)
+    memory = layout.pack(states)
+    return (memory if bridge is None else bridge(memory)), layout
+
+
 def encode(
     model: PreTrainedModel, given: Mapping[str, Any], asked: _Asked | None = None
 ) -> tuple[Tensor, Inputs, Record]:
@@ -297,7 +227,7 @@ def encode(
         {name: given.get(name) for name in model.body.reads},
     )
     encoder = model.body.encoder
-    inputs.further = {name: given[name] for name in _further(encoder) if name in given}
+    inputs.further = {name: given[name] for name in further(encoder) if name in given}
     record = Record() if asked is None else asked.record(encoder)
     return encoder(inputs, record), inputs, record
 
@@ -367,6 +297,10 @@ def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
     kind = result_type(model)
     if getattr(model.head, "chain", None) is not None:
         kind = results.PathTokenClassifierOutput
+    for part in (model.body, *model.body.children()):
+        tell = getattr(getattr(part, "embed", None), "answers", None)
+        if tell is not None:  # an organ of the architecture's own tells more
+            kind = answers.widened(kind, **tell(found))
     known = kind.__match_args__  # the names of its fields
     balanced = "aux_loss" in known and found.get("aux_loss") is not None
     if balanced and found.get("loss") is not None:
@@ -378,8 +312,10 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
     """Return the class of result that users know for this head on this kind of body."""
     both = isinstance(model.body, EncoderDecoder)
     joined = both and model.body.encoder is not None and model.body.decoder is not None
-    kinds = answers.JOINED if joined else answers.PLAIN
-    if not both and "mems" in _further(model.body):
+    crossed = not isinstance(model.body, Pyramid) and crosses(model.stack)
+    alone = answers.CROSSED if crossed else answers.PLAIN
+    kinds = answers.JOINED if joined else alone
+    if not both and "mems" in further(model.body):
         kinds = answers.RECALLING
     for spec, kind in kinds.items():
         if isinstance(model.head_spec, spec):
@@ -390,4 +326,6 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
         return results.ImageModelOutput
     if model.head_spec.dense:
         return results.BaseModelOutputWithPoolingAndCrossAttentions
+    if crossed:
+        return results.BaseModelOutputWithPastAndCrossAttentions
     return results.BaseModelOutputWithPast if model.is_causal else results.BaseModelOutput

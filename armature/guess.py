@@ -62,15 +62,16 @@ def _by_tensors(source: Source, silent: Callable[[str], Config]) -> str | None:
     shares = {
         known: _share(names, known, silent) for known in arch.names() if arch.find(known).NAMES
     }
-    # Of several that know all names, the one with the shortest name came first.
-    best = max(shares, key=lambda known: (*shares[known], -len(known)))
+    # Of several that know all names: the one it is called by, or the shortest name, the first.
+    called = _by_name(str(source.name))
+    best = max(shares, key=lambda known: (*shares[known], known == called, -len(known)))
     return best if shares[best][0] >= _SURE else None
 
 
 def _share(names: list[str], known: str, silent: Callable[[str], Config]) -> tuple[float, float]:
     """Return which share of the tensors an architecture knows, and which of its own are there."""
     module = arch.find(known)
-    named = module.names(silent(known)) if hasattr(module, "names") else module.NAMES
+    named = module.names(silent(known))
     spelt = Names(named, aliases=module.ALIASES)
     current = [spelt.canonical(name) for name in names]
     prefix = f"(?:{re.escape(module.PREFIX)}\\.)?" if module.PREFIX else ""

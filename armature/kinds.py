@@ -18,6 +18,7 @@ _SHARE = re.compile(r"drop")  # of what is dropped while training
 # One number, or a list of them.
 _MANY = ("eos_token_id", "image_size", "patch_size", "attention_window")
 _MOST = 2**31 - 1
+_MAY_BE_NONE = ("type_vocab_size", "num_experts", "num_local_experts")
 # Modules are built one by one, so a wrong number of them would take for ever: far above any real.
 _LIMITS = {"hidden_groups": 64, "inner_group": 64, "layer": 1000, "depth": 1000}
 _LIMITS |= {"expert": 4096, "label": 100_000}
@@ -63,7 +64,7 @@ def _range(key: str, default: int) -> tuple[int, int]:
     """Return the least and the greatest value of a whole number."""
     if key.endswith("_id"):
         return -1, _MOST
-    least = 1 if _SIZE.search(key) and default > 0 and key != "type_vocab_size" else 0
+    least = 1 if _SIZE.search(key) and default > 0 and key not in _MAY_BE_NONE else 0
     return min(least, default), next((most for word, most in _LIMITS.items() if word in key), _MOST)
 
 

@@ -13,6 +13,8 @@ from armature.checkpoint.hub import HUB_OPTIONS, Source, resolve
 from armature.config import Config
 from armature.errors import ArgumentError, ArmatureError, CheckpointError, ConfigError, nearest
 from armature.outputs import tasks
+from armature.precision import FULL
+from armature.precision import check as check_precision
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +27,7 @@ log = logging.getLogger("armature")
 
 # Options of `open_model` beside the hub's and the config's settings.
 OPTIONS = ("config", "dtype", "device", "device_map", "variant", "use_safetensors")
-OPTIONS += ("output_loading_info", "add_pooling_layer", "use_mask_token", "crf")
+OPTIONS += ("output_loading_info", "add_pooling_layer", "use_mask_token", "crf", "precision")
 
 _CONFIGS: dict[str, type[Config]] = {}
 _PLACING = ("dtype", "torch_dtype", "device", "device_map")
@@ -107,8 +109,9 @@ def open_model(
         choose: returns the class for a config.
         config: used instead of the checkpoint's own.
         **options: `dtype` (also spelled `torch_dtype`; float32 unless given, "auto" keeps the
-            file's), `device`, `variant`, `use_safetensors`, `output_loading_info`, the hub's
-            options (`revision`, `local_files_only`, …), and any setting of the config.
+            file's), `precision` ("int8" or "int4" rounds the weights), `device`, `variant`,
+            `use_safetensors`, `output_loading_info`, the hub's options (`revision`,
+            `local_files_only`, …), and any setting of the config.
 
     Returns:
         The model, in eval mode; with `output_loading_info=True` a pair of it and the report.
@@ -122,6 +125,8 @@ def open_model(
     stored = {key: options.pop(key) for key in ("variant", "use_safetensors") if key in options}
     built = {key: options.pop(key) for key in _PARTS if key in options}
     with_info = options.pop("output_loading_info", False)
+    precision = options.pop("precision", None) or FULL
+    check_precision(precision)
     _refuse_flags(options)
     source = resolve(name, **hub)
     if config is None:
@@ -145,6 +150,8 @@ def open_model(
     model.name_or_path = str(name)
     if device is not None:
         model.to(device)
+    if precision != FULL:
+        model.quantize(precision)
     _say_what_is_new(model)
     if isinstance(model.head_spec, tasks.WRITERS):
         from armature.outputs.decoding.config import GenerationConfig
@@ -218,7 +225,7 @@ def _leave_out(model: PreTrainedModel, names: Names, lookup: Mapping[str, str]) 
         theirs = names.head.get(ours)
         return theirs is not None and names.canonical(f"{theirs}.weight") not in lookup
 
-    if model._is_base and lacks("head.dense"):
+    if model._is_base and getattr(model.head, "dense", None) and lacks("head.dense"):
         model.head = None
     if getattr(model, "pooler", None) is not None and lacks("pooler.dense"):
         model.pooler = None  # type: ignore[assignment]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from armature import arguments, vocabulary
 from armature import forward as passes
-from armature import vocabulary
 from armature.checkpoint.names import Names
 from armature.checkpoint.report import LoadReport
 from armature.config import Config
 from armature.errors import ArgumentError
 from armature.layers.linear import Linear
-from armature.layers.norm import ShiftedRMSNorm
 from armature.model.build import build
 from armature.model.encoder_decoder import EncoderDecoder
+from armature.model.fresh import fill
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import tasks
@@ -88,13 +88,14 @@ class PreTrainedModel(nn.Module):
             raise ArgumentError(f"{type(self).__name__} has no option {next(iter(options))!r}")
 
     def _build_body(self) -> nn.Module:
-        return build(self.arch.spec(self.config), self.head_spec.half)
+        anatomy = self.head_spec.body or self.arch.spec
+        return build(anatomy(self.config), self.head_spec.half)
 
     def _build_head(self) -> nn.Module | None:
         body, spec = self.body, self.head_spec
         if isinstance(body, Pyramid) and isinstance(spec, tasks.Backbone | tasks.MaskedImage):
             return build_image_head(spec, self.config, body)
-        if isinstance(spec, tasks.OwnWords) and spec.make is not None:
+        if isinstance(spec, tasks.WordHead) and spec.make is not None:
             return spec.make(spec, self.config, body)
         return build_head(spec, self.config, *self._widths())
 
@@ -153,7 +154,7 @@ class PreTrainedModel(nn.Module):
     def input_names(self) -> list[str]:
         """The arguments of a call that carry a sequence."""
         flags = ("output_attentions", "output_hidden_states", "return_dict", "use_cache")
-        return [name for name in passes.accepted(self) if name not in flags]
+        return [name for name in arguments.accepted(self) if name not in flags]
 
     @property
     def base_model(self) -> nn.Module:
@@ -245,18 +246,16 @@ class PreTrainedModel(nn.Module):
             if tensor is not None:
                 self.initialise(module, name, tensor.data)
 
-    @torch.no_grad()
     def initialise(self, module: nn.Module, name: str, tensor: Tensor) -> None:
-        """Fill one fresh weight: norms with ones, biases with zeros, the rest at random."""
-        if hasattr(module, "compute"):
-            module.compute(tensor)  # type: ignore[operator] - what no training made
-        elif name == "weight" and tensor.dim() == 1:
-            tensor.fill_(0.0 if isinstance(module, ShiftedRMSNorm) else 1.0)
-        elif name in ("bias", "shift") and tensor.dim() <= 2:
-            tensor.zero_()
-        else:
-            spread = self.config.get("initializer_range") or self.config.get("init_std") or 0.02
-            tensor.normal_(0.0, float(spread))
+        """Fill one fresh weight."""
+        spread = self.config.get("init_std") or self.config.get("initializer_range") or 0.02
+        fill(module, name, tensor, float(spread))
+
+    def quantize(self, precision: str) -> None:
+        """Round the weights to "int8" or "int4": see `armature.precision.quantize`."""
+        from armature.precision import quantize
+
+        quantize(self, precision)
 
     # ---------------------------------------------------------------- names on disk
 
@@ -264,7 +263,7 @@ class PreTrainedModel(nn.Module):
     def disk_names(cls, config: Config) -> Names:
         """Return how this class's tensors are called on disk."""
         arch, spec = cls.arch, cls.head_spec
-        rows = arch.names(config) if hasattr(arch, "names") else arch.NAMES
+        rows = arch.names(config)
         prefixes = {arch.PREFIX, *(head.prefix or "" for head in arch.HEADS.values())} - {""}
         prefix = arch.PREFIX if spec.prefix is None else spec.prefix
         head = spec.rows(config)
@@ -272,8 +271,7 @@ class PreTrainedModel(nn.Module):
             prefix = ""
             head = {k: v.removeprefix(f"{arch.PREFIX}.") for k, v in head.items()}
         dotted = f"{prefix}." if prefix else ""
-        again = arch.copies(config) if hasattr(arch, "copies") else getattr(arch, "COPIES", {})
-        copies = {dotted + one: dotted + two for one, two in again.items()}
+        copies = {dotted + one: dotted + two for one, two in arch.copies(config).items()}
         if isinstance(spec, tasks.WordHead) and spec.untied_bias and not spec.ties(config):
             # HF: the output map then has a bias of its own, and the shared one is kept, unused.
             copies[spec.untied_bias] = head["head.out.bias"]

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from armature import precision
 from armature.checkpoint.save import disk_tensors
 from armature.checkpoint.write import Transaction, save_weights
 from armature.errors import refuse_unknown
@@ -30,8 +31,10 @@ def save_model(model: PreTrainedModel, folder: str | Path, **options: Any) -> No
 
     Raises:
         CheckpointError: the folder cannot be written; nothing in it has changed.
+        ArgumentError: the weights are rounded to few bits, which no such file can hold.
     """
     refuse_unknown("save_pretrained", options, _OPTIONS)
+    precision.refuse(model, f"this {type(model).__name__} cannot be saved")
     config = model.config.copy()
     config.data["architectures"] = [type(model).__name__]
     config.data["dtype"] = str(model.dtype).removeprefix("torch.")

@@ -12,7 +12,8 @@ from armature import forward as passes
 from armature.batch import Layout
 from armature.errors import ArgumentError
 from armature.layers.attention import SelfAttention
-from armature.layers.cache import Cache, window_columns
+from armature.layers.cache import Cache
+from armature.layers.columns import window_columns
 from armature.layers.embed import Inputs
 from armature.layers.position import Rotary
 from armature.model import call
@@ -23,6 +24,8 @@ from armature.outputs import tasks
 if TYPE_CHECKING:
     from armature.outputs.decoding.steps import Steps
     from armature.pretrained import PreTrainedModel
+
+Memory = tuple[Tensor | None, Layout | None]
 
 
 def steps(
@@ -47,13 +50,14 @@ def steps(
     asked = passes._Asked(
         given.pop("output_hidden_states", False), given.pop("output_attentions", False), False
     )
-    whole, memory, before = mask, None, {}
+    whole, memory, before = mask, passes.outer(model, given), {}
     if model.is_encoder_decoder:
-        memory, before = _memory(model, given, asked)
+        memory, before = _memory(model, given, asked, memory)
         given = {}
     packed = _packed(model, prompt, mask, given, cache)
-    place = _place(model, packed) if isinstance(model.body, EncoderDecoder) else None
-    found = StackSteps(model.stack, model.head.scores, packed, capacity, memory, place)
+    kind = getattr(model.stack.embed, "decodes", StackSteps)
+    place = _place(model, packed)
+    found = kind(model.stack, model.head.scores, packed, capacity, memory, place)
     if cache is not None:
         found.resume(cache)
     found.encoder_seen, found.whole = before, whole
@@ -66,12 +70,13 @@ def steps(
 
 
 def _place(model: PreTrainedModel, packed: Inputs) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """Settle the positions of a decoder of two stacks, or return what does for each token."""
-    # HF: it takes no positions; its own count padding before a text.
+    """Settle positions that count columns, or return what tells those of new tokens."""
     table = getattr(model.stack.embed, "position", None)
-    if table is not None and table.pad is not None:
-        return table.after
-    packed.positions = packed.layout.columns
+    if isinstance(model.body, EncoderDecoder) or getattr(table, "by_column", False):
+        # HF: a decoder of two stacks takes no positions; its own count padding before a text.
+        if table is not None and table.pad is not None:
+            return table.after
+        packed.positions = packed.layout.columns
     return None
 
 
@@ -189,16 +194,13 @@ def cache_bytes(model: PreTrainedModel, rows: int, tokens: int, *, source: int =
 
 
 def _memory(
-    model: PreTrainedModel, given: dict[str, Any], asked: passes._Asked
-) -> tuple[tuple[Tensor, Layout], dict[str, Any]]:
+    model: PreTrainedModel, given: dict[str, Any], asked: passes._Asked, outer: Memory
+) -> tuple[Memory, dict[str, Any]]:
     """Return what the decoder attends to, packed, and what the encoder shows."""
-    outer = given.get("encoder_outputs")
-    if outer is not None:
-        x = outer[0]
-        layout = Layout.of(given.get("attention_mask"), x.shape[:2], x.device)
+    if outer[0] is not None:
+        told = given.get("encoder_outputs")
         names = ("hidden_states", "attentions")
-        seen = {f"encoder_{name}": getattr(outer, name, None) for name in names}
-        return (model.body.bridge(layout.pack(x)), layout), seen
+        return outer, {f"encoder_{name}": getattr(told, name, None) for name in names}
     x, packed, record = passes.encode(model, given, asked)
     shown = asked.seen(model.body.encoder, record, packed.layout)
     del shown["cross_attentions"]

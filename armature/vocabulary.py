@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from armature.errors import ArgumentError
 from armature.model.encoder_decoder import EncoderDecoder
+from armature.outputs import tasks
 
 if TYPE_CHECKING:
     from armature.pretrained import PreTrainedModel
@@ -23,12 +24,18 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         mean: new words begin at the mean of the others; else at random.
 
     Raises:
-        ArgumentError: a size below 1, or the model has no table of tokens.
+        ArgumentError: a size below 1, or the model has no table of tokens, or several of which
+            each knows a part.
     """
     tables = _tables(model)
     size = _size(tables[0].num_embeddings if size is None else size, multiple)
-    if size == tables[0].num_embeddings:
-        return
+    if size != tables[0].num_embeddings:
+        _resize_all(model, tables, size, mean=mean)
+
+
+def _resize_all(
+    model: PreTrainedModel, tables: list[nn.Embedding], size: int, *, mean: bool
+) -> None:
     changed: dict[int, nn.Parameter] = {}
 
     def resized(weight: Any, fill: str = "weight") -> nn.Parameter:
@@ -37,16 +44,25 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
             changed[id(weight)] = nn.Parameter(fresh, requires_grad=weight.requires_grad)
         return changed[id(weight)]
 
-    out = model.get_output_embeddings()
+    out, rest = model.get_output_embeddings(), getattr(model.head, "rest", None)
     if out is not None:
         out.weight, out.out_features = resized(out.weight), size
         if out.bias is not None:
             out.bias = resized(out.bias, "bias")
+    if rest is not None:  # its columns are words
+        wide = _resized(model, rest.weight.t(), size, mean=mean, fill="weight").t().contiguous()
+        changed[id(rest.weight)] = nn.Parameter(wide, requires_grad=rest.weight.requires_grad)
+        rest.weight, rest.in_features = changed[id(rest.weight)], size
+    for table in tables:
+        table.weight, table.num_embeddings = resized(table.weight), size
     shift = getattr(model.head, "shift", None)
     if shift is not None:
         model.head.shift = _resized(model, shift.t(), size, mean=False, fill="bias").t()
-    for table in tables:
-        table.weight, table.num_embeddings = resized(table.weight), size
+    _tell(model, changed, size)
+
+
+def _tell(model: PreTrainedModel, changed: dict[int, nn.Parameter], size: int) -> None:
+    """Let the config know the size, and the model which of its fresh weights were replaced."""
     model._fresh = [
         (name, new, new._version)
         if (new := changed.get(id(weight))) is not None
@@ -54,6 +70,8 @@ def resize(model: PreTrainedModel, size: int | None, multiple: int | None, *, me
         for name, weight, age in model._fresh
     ]
     model.config.vocab_size = size
+    if model.config.get("decoder_vocab_size") is not None:
+        model.config.decoder_vocab_size = size
 
 
 def _size(size: int, multiple: int | None) -> int:
@@ -98,10 +116,21 @@ def _halves(model: PreTrainedModel) -> list[Any]:
 
 
 def _tables(model: PreTrainedModel) -> list[nn.Embedding]:
-    found = [getattr(getattr(half, "embed", None), "token", None) for half in _halves(model)]
+    embeds = [getattr(half, "embed", None) for half in _halves(model)]
+    if any(hasattr(embed, "clusters") for embed in embeds):
+        raise ArgumentError(
+            f"the vocabulary of {type(model).__name__} is cut into clusters, each with a table of "
+            "its own: it can neither grow nor shrink, nor can one table take its place"
+        )
+    found = [getattr(embed, "token", None) for embed in embeds]
     tables = list({id(table): table for table in found if isinstance(table, nn.Embedding)}.values())
     if not tables:
         raise ArgumentError(f"{type(model).__name__} has no table of tokens that could be resized")
+    if isinstance(model.head_spec, tasks.Joined) or len({t.num_embeddings for t in tables}) > 1:
+        raise ArgumentError(
+            f"{type(model).__name__} has two vocabularies, one to read and one to write: change "
+            "that of its encoder or decoder where it is opened by itself, before both are joined"
+        )
     return tables
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import re
 import tokenize
 from pathlib import Path
 
 import pytest
+
+from armature import arch
 
 PACKAGE = Path(__file__).parent.parent / "armature"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -85,21 +88,26 @@ def test_an_architecture_is_short(file):
 
 
 def agreed_words():
-    """The words of an architecture's file, in their order, and those that it may leave out.
-
-    They are the table in the docstring of `arch`; "(where they do)" marks the second kind.
-    """
+    """The words of an architecture's file, in their order: the table in the docstring of `arch`."""
     doc = ast.get_docstring(tree_of(PACKAGE / "arch" / "__init__.py"))
-    rows = re.findall(r"^ {4}(\w+)(.*)$", doc, re.MULTILINE)
-    return [word for word, _ in rows], {word for word, about in rows if "(where they do)" in about}
+    return re.findall(r"^ {4}(\w+)", doc, re.MULTILINE)
 
 
 @pytest.mark.parametrize("file", ARCHITECTURES, ids=name_of)
-def test_an_architecture_defines_exactly_the_agreed_words_in_their_order(file):
-    (words, optional), names = agreed_words(), list(public_names(tree_of(file)))
-    expected = [word for word in words if word in names or word not in optional]
-    assert [name for name in names if name in words] == expected
+def test_an_architecture_defines_the_agreed_words_in_their_order(file):
+    words, names = agreed_words(), list(public_names(tree_of(file)))
+    assert [name for name in names if name in words] == [word for word in words if word in names]
     assert {name for name in names if name.isupper()} <= {*words, *SHORTHAND}
+    assert "LIKE" in names or {*words} - {*names} <= {"LIKE", *arch.EMPTY}
+
+
+@pytest.mark.parametrize("file", ARCHITECTURES, ids=name_of)
+def test_an_architecture_says_nothing_that_goes_without_saying(file):
+    module = importlib.import_module(f"armature.arch.{file.stem}")
+    given = {*agreed_words()} & {*public_names(tree_of(file))} - {"LIKE"}
+    like = vars(module.LIKE) if hasattr(module, "LIKE") else arch.EMPTY
+    again = [word for word in given if word in like and getattr(module, word) == like[word]]
+    assert not again, "leave it out"
 
 
 @pytest.mark.parametrize("file", ARCHITECTURES, ids=name_of)
@@ -114,7 +122,8 @@ def test_an_architecture_builds_on_at_most_one_other_that_builds_on_none(file):
 
     above = parents(file)
     assert len(above) <= 1
-    for name in above:
+    renames = not any(isinstance(node, ast.FunctionDef) for node in tree_of(file).body)
+    for name in above if not renames else ():
         assert not parents(PACKAGE / "arch" / f"{name}.py")
 
 

@@ -13,7 +13,8 @@ from armature.errors import ArgumentError
 
 GOLDEN = Path(__file__).parent / "golden" / "arch"
 TIED = ["gpt2-scales", "llama-biases", "t5-tied", "bart-scaled", "bert-decoder", "albert-inner"]
-UNTIED = ["gpt2-untied", "bert-untied", "bart-untied", "t5-gated"]
+UNTIED = ["marian-untied", "gpt2-untied", "bert-untied", "bart-untied", "t5-gated"]
+SPLIT = ["mobilebert-untied", "mobilebert-pretraining"]  # words are wider than their table
 
 
 def opened(name):
@@ -28,7 +29,7 @@ def logits(model, ids):
     return output["logits" if "logits" in output else next(iter(output))]
 
 
-@pytest.mark.parametrize("name", TIED + UNTIED)
+@pytest.mark.parametrize("name", TIED + UNTIED + SPLIT)
 def test_words_that_stay_keep_their_scores(name, tmp_path):
     model, ids = opened(name), torch.tensor([[7, 9, 11, 8]])
     before, size = logits(model, ids), model.config.vocab_size
@@ -61,6 +62,21 @@ def test_a_table_is_replaced_for_everything_that_reads_it(name):
         model.set_input_embeddings(torch.nn.Embedding(10, 3))
     with pytest.raises(ArgumentError, match="new_num_tokens"):
         model.resize_token_embeddings(0)
+
+
+@pytest.mark.parametrize("name", ["transfo_xl-clusters", "transfo_xl-one-table"])
+def test_a_vocabulary_in_clusters_keeps_its_size(name):
+    model = opened(name)
+    with pytest.raises(ArgumentError, match="clusters"):
+        model.resize_token_embeddings(model.config.vocab_size + 1)
+    with pytest.raises(ArgumentError, match="clusters"):
+        model.set_input_embeddings(torch.nn.Embedding(7, 24))
+
+
+@pytest.mark.parametrize("name", ["marian-apart", "encoder-decoder-bart"])
+def test_two_vocabularies_are_not_mistaken_for_one(name):
+    with pytest.raises(ArgumentError, match="two vocabularies"):
+        opened(name).resize_token_embeddings(80)
 
 
 def test_fresh_heads_stay_untrained_when_they_grow():

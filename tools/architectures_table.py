@@ -76,8 +76,13 @@ def positions(stack, block):
     organ = getattr(block, "attn", block)
     if getattr(organ, "rotary", None) is not None:
         found.append("rotary")
-    if getattr(stack, "bias", None) is not None:
-        found.append("*own bias*" if isinstance(stack.bias, spec.Own) else "relative bias")
+    match getattr(stack, "bias", None):
+        case spec.Own():
+            found.append("*own bias*")
+        case spec.Alibi():
+            found.append("slopes")
+        case spec.Relative():
+            found.append("relative bias")
     if isinstance(organ, spec.Own):
         found.append("*own*")
     if isinstance(organ, spec.Windows):

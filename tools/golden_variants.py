@@ -22,6 +22,7 @@ class Variant:
     labels: bool = True
     extra: dict[str, Any] = field(default_factory=dict)  # further arguments of the call
     types: bool = False
+    chosen: bool = False  # some tokens see all others
     generate: bool = False
     fused: bool = False  # call the fused attention: the plain one of the reference adds alibi twice
 
@@ -165,7 +166,9 @@ VARIANTS = [
 from golden_decoders import VARIANTS as DECODERS  # noqa: E402
 from golden_gpt import VARIANTS as GPT  # noqa: E402  it needs `Variant`
 from golden_seq2seq import VARIANTS as SEQ2SEQ  # noqa: E402
+from golden_special import VARIANTS as SPECIAL  # noqa: E402
 
 VARIANTS += GPT
 VARIANTS += DECODERS
 VARIANTS += SEQ2SEQ
+VARIANTS += SPECIAL

@@ -13,7 +13,9 @@ import json
 import sys
 from pathlib import Path
 
+import golden_crossed
 import golden_encoders
+import golden_options
 import torch
 import transformers
 from golden_variants import VARIANTS, Variant
@@ -21,7 +23,8 @@ from safetensors.torch import save_file
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "arch"
 SKIPPED = ("past_key_values",)
-ALL = [*VARIANTS, *golden_encoders.VARIANTS]
+ALL = [*VARIANTS, *golden_encoders.VARIANTS, *golden_crossed.VARIANTS]
+ALL += golden_options.VARIANTS
 
 
 def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
@@ -42,6 +45,8 @@ def settle(model: torch.nn.Module) -> None:
         shared = name.replace("encoder.embed_tokens", "shared")
         if name.endswith("encoder.embed_tokens.weight") and shared in tensors:
             tensors[shared].copy_(tensor)
+        if name.endswith("decoder.word_embeddings.weight"):
+            tensors[name.replace("decoder.word", "word")].copy_(tensor)
         if name.endswith("decoder.bias"):
             tensors[name.replace("decoder.bias", "bias")].copy_(tensor)
 
@@ -57,14 +62,17 @@ def padding_of(variant: Variant, shape: tuple[int, ...]) -> torch.Tensor:
     return mask
 
 
-def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generator) -> dict:
+def inputs_of(variant: Variant, model, generator: torch.Generator) -> dict:
     """Return one batch of three rows, the second and third padded on the side asked for."""
     config, length = model.config, variant.length
-    rows = (3, 4) if "MultipleChoice" in variant.model else (3,)
+    several = any(word in variant.model for word in ("MultipleChoice", "DoubleHeads"))
+    rows = (3, 4) if several else (3,)
     shape = (*rows, length)
     ids = torch.randint(6, config.vocab_size, shape, generator=generator)
     if "T5ForSeq" in variant.model or "BartForSeq" in variant.model:
         ids[..., -1] = config.eos_token_id
+    if variant.model in ("LongformerForQuestionAnswering", "LongformerForMultipleChoice"):
+        ids[..., [2, 4, 5]] = config.sep_token_id
     mask = padding_of(variant, shape)
     if config.pad_token_id is not None:
         ids = torch.where(mask == 0, config.pad_token_id, ids)
@@ -74,18 +82,33 @@ def inputs_of(variant: Variant, model: torch.nn.Module, generator: torch.Generat
     if variant.types:
         high = getattr(config, "type_vocab_size", 0) or 50
         batch["token_type_ids"] = torch.randint(0, high, shape, generator=generator)
-    if getattr(config, "n_langs", 1) > 1:
-        batch["langs"] = torch.randint(0, config.n_langs, shape, generator=generator)
-    if hasattr(config, "max_2d_position_embeddings"):
-        side = (config.max_2d_position_embeddings + 1) // 2
-        corner, size = torch.randint(0, side, (2, *shape, 2), generator=generator)
-        batch["bbox"] = torch.cat((corner, corner + size), -1)
+    if variant.chosen:
+        chosen = torch.rand(shape, generator=generator) < 0.2
+        batch["global_attention_mask"] = chosen.long()
+    batch |= further_of(variant, config, shape, generator)
     decodes = config.is_encoder_decoder and "EncoderModel" not in variant.model
     if decodes and not any(word in variant.model for word in ("Sequence", "Question")):
         batch["decoder_input_ids"] = torch.randint(
             6, config.vocab_size, (3, length - 2), generator=generator
         )
     return batch
+
+
+def further_of(variant: Variant, config, shape: tuple[int, ...], generator) -> dict:
+    """Return what only some classes are given."""
+    found = {}
+    if getattr(config, "n_langs", 1) > 1:
+        found["langs"] = torch.randint(0, config.n_langs, shape, generator=generator)
+    if hasattr(config, "max_2d_position_embeddings"):
+        side = (config.max_2d_position_embeddings + 1) // 2
+        corner, size = torch.randint(0, side, (2, *shape, 2), generator=generator)
+        found["bbox"] = torch.cat((corner, corner + size), -1)
+    if "DoubleHeads" in variant.model:
+        found["mc_token_ids"] = torch.randint(0, shape[-1], shape[:-1], generator=generator)
+    if getattr(config, "add_cross_attention", False):
+        found["encoder_hidden_states"] = torch.randn(3, 5, config.hidden_size, generator=generator)
+        found["encoder_attention_mask"] = torch.tensor([[1] * 5, [1, 1, 1, 0, 0], [0, 1, 1, 1, 1]])
+    return found
 
 
 def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa: C901, PLR0912
@@ -96,9 +119,11 @@ def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa:
     def draw(high: int, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.randint(0, high, shape, generator=generator)
 
+    if name.endswith("DoubleHeadsModel"):
+        return {"labels": draw(config.vocab_size, mask.shape), "mc_labels": draw(4, (3,))}
     if name.endswith(("Model", "GenerationEncoder")) and "LMHead" not in name:
         return {}
-    if name == "ElectraForPreTraining":
+    if name in ("ElectraForPreTraining", "FunnelForPreTraining"):
         return {"labels": draw(2, mask.shape)}
     if "SequenceClassification" in name and config.num_labels == 1:
         return {"labels": torch.randn(3, generator=generator)}
@@ -159,7 +184,9 @@ def make(variant: Variant, folder: Path) -> None:
         tensors |= {f"{name}.out.{key}": value for key, value in outputs.items()}
         record["calls"].append({"name": name, "flags": options})
     if variant.generate:
-        prompt = {key: batch[key] for key in ("input_ids", "attention_mask") if key in batch}
+        also = ("encoder_hidden_states", "encoder_attention_mask")
+        kept = ("input_ids", "attention_mask", *also)
+        prompt = {key: batch[key] for key in kept if key in batch}
         for options in ({"do_sample": False}, {"do_sample": False, "num_beams": 3}):
             options |= {"max_new_tokens": 7, "pad_token_id": 0, "eos_token_id": None}
             found = model.generate(**prompt, **options)

@@ -1,31 +1,37 @@
 """What each architecture is: one file for each model_type, found by its name.
 
-Every file defines the same words:
+Every file defines the same words, in this order:
 
+    LIKE       the other file whose words hold where this one has none
     DEFAULTS   what a silent config.json means
     SYNONYMS   the field's common names of settings → this architecture's own
     spec(c)    the anatomy, from a config
     PREFIX     what heads write before the body's tensor names
     NAMES      our names → the disk's (or `names(c)`, where the config decides)
-    COPIES     tensors that files hold a second time, unread (where they do); or `copies(c)`
+    COPIES     tensors that files hold a second time, unread (or `copies(c)`)
     ALIASES    older spellings, read only
     IGNORED    buffers that mean nothing
     UNUSED     config keys without effect on what a forward pass computes
     HEADS      class name → what it puts on the body
     INPUTS     the tokenizer family (or "images")
+
+A file leaves out what would be empty, and what another file says that it is like.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 from armature import kinds
 from armature.config import Config
 from armature.errors import ConfigError, nearest
-from armature.model.spec import Rotary
+from armature.model.spec import Block, Dropout, Norm, Own, Rotary, Stack, Tokens
+from armature.outputs.tasks import Head
 
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
@@ -38,16 +44,31 @@ SYNONYMS = {
     "xlm-roberta": "xlm_roberta",
 }
 
+# What a file means by leaving a word out, unless another file says it.
+EMPTY: dict[str, Any] = {
+    "SYNONYMS": {},
+    "COPIES": {},
+    "copies": lambda _config: {},
+    "ALIASES": {},
+    "IGNORED": (),
+    "UNUSED": (),
+}
+WORDS = (*EMPTY, "DEFAULTS", "spec", "PREFIX", "NAMES", "names", "HEADS", "INPUTS")
+
+# What configs say of a text's summary, also where the architecture has no head that makes one.
+SUMMARY = ("summary_activation", "summary_first_dropout", "summary_proj_to_labels")
+SUMMARY += ("summary_type", "summary_use_proj")
+
 
 def names() -> list[str]:
     """Return every known model_type."""
     files = [module.name for module in pkgutil.iter_modules(__path__)]
-    renamed = {file: model_type for model_type, file in SYNONYMS.items()}
-    return sorted(renamed.get(file, file) for file in files)
+    spelled = {file: model_type for model_type, file in SYNONYMS.items()}
+    return sorted(spelled.get(file, file) for file in files)
 
 
 def find(model_type: str) -> ModuleType:
-    """Return the architecture's module.
+    """Return the architecture's module, which has every word.
 
     Raises:
         ConfigError: no architecture has this model_type; the message names the nearest.
@@ -58,11 +79,33 @@ def find(model_type: str) -> ModuleType:
             f"{nearest(str(model_type), names())}\n"
             "  → `armature models --architectures` lists those that are"
         )
-    return importlib.import_module(f"{__name__}.{SYNONYMS.get(model_type, model_type)}")
+    return _complete(importlib.import_module(f"{__name__}.{SYNONYMS.get(model_type, model_type)}"))
+
+
+@cache
+def _complete(module: ModuleType) -> ModuleType:
+    """Give a module the words that its file leaves out."""
+    own = vars(module)
+    for table, function in (("NAMES", "names"), ("COPIES", "copies")):
+        if table in own:
+            own.setdefault(function, lambda _config, rows=own[table]: rows)
+    further = vars(_complete(own["LIKE"])) if "LIKE" in own else EMPTY
+    for word in further.keys() & WORDS:
+        own.setdefault(word, further[word])
+    return module
+
+
+def renamed(table: Mapping[str, Head], old: str, new: str, *without: str) -> dict[str, Head]:
+    """Return heads under another architecture's class names, without those that end so."""
+    kept = {name: head for name, head in table.items() if not name.endswith(without)}
+    return {name.replace(old, new): head for name, head in kept.items()}
 
 
 def head_width(c: Config) -> int:
     """Return how many numbers one attention head has: the config's, or an even share.
+
+    HF: where keys may have fewer heads, the share is rounded down; heads are then narrower together
+    than the states.
 
     Raises:
         ConfigError: the width cannot be shared evenly.
@@ -70,13 +113,38 @@ def head_width(c: Config) -> int:
     explicit = c.get("head_dim")
     if explicit is not None:
         return int(explicit)
-    if c.num_attention_heads < 1 or c.hidden_size % c.num_attention_heads:
+    rounds = "num_key_value_heads" in c.defaults and c.num_attention_heads <= c.hidden_size
+    if c.num_attention_heads < 1 or (c.hidden_size % c.num_attention_heads and not rounds):
         raise ConfigError(
             f"config.json: the hidden size {c.hidden_size} is not a multiple of "
             f"{c.num_attention_heads} attention heads\n"
             "  → compare both with the original's config.json"
         )
     return c.hidden_size // c.num_attention_heads
+
+
+def heads(c: Config) -> dict[str, Any]:
+    """Return the fields of an attention that count its heads; keys and values may have fewer."""
+    count = c.num_attention_heads
+    shared = c.stated("num_key_value_heads") or count
+    return {"heads": count, "width": head_width(c), "kv_heads": shared}
+
+
+def decoder(
+    c: Config,
+    norm: Norm | None,
+    block: Block | Callable[[int], Block | Own],
+    dropout: Dropout | None = None,
+    **tokens: Any,
+) -> Stack:
+    """Return a stack of blocks between embeddings, with these further fields, and a last norm."""
+    return Stack(
+        embed=Tokens(c.vocab_size, c.hidden_size, **tokens),
+        block=block,
+        depth=c.num_hidden_layers,
+        norm=norm,
+        dropout=dropout or Dropout(0.0, c.attention_dropout),
+    )
 
 
 def sees_window(c: Config, index: int, *, otherwise: bool) -> bool:
@@ -102,6 +170,23 @@ def sees_window(c: Config, index: int, *, otherwise: bool) -> bool:
     return kinds[types[index]]
 
 
+def reaches(c: Config, depth: int) -> list[int]:
+    """Return how far each layer sees to either side: half of its `attention_window`.
+
+    Raises:
+        ConfigError: the windows are odd or empty, or there is not one for each layer.
+    """
+    windows = c.attention_window
+    windows = [windows] * depth if isinstance(windows, int) else windows
+    if len(windows) != depth or any(window < 1 or window % 2 for window in windows):
+        raise ConfigError(
+            f"config.json: attention_window is {c.attention_window!r}, but should be an even "
+            f"number, or one for each of {depth} layers\n"
+            "  → correct the file, or download it again"
+        )
+    return [window // 2 for window in windows]
+
+
 def refuse(c: Config, **settings: Any) -> None:
     """Raise where a config asks for what its architecture does not have here.
 
@@ -119,7 +204,8 @@ def refuse(c: Config, **settings: Any) -> None:
 
 def rotary(c: Config, default_theta: float = 10000.0) -> Rotary:
     """Read rotary positions in either spelling: `rope_parameters`, or `rope_theta` and scaling."""
-    stored = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    # HF: where a file has both, the older spelling wins.
+    stored = c.get("rope_scaling") or c.get("rope_parameters") or {}
     if not isinstance(stored, dict):
         raise ConfigError(f"config.json: rope_scaling is {stored!r}, but should be a table")
     given: dict[str, Any] = {key: value for key, value in stored.items() if value is not None}

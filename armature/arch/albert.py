@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from armature.arch import head_width, refuse
-from armature.checkpoint.views import Rows, View
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -42,7 +41,6 @@ DEFAULTS = {
     "attention_probs_dropout_prob": 0.0,
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-12,
     "classifier_dropout_prob": 0.1,
     "position_embedding_type": "absolute",
@@ -50,7 +48,6 @@ DEFAULTS = {
     "bos_token_id": 2,
     "eos_token_id": 3,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -85,23 +82,21 @@ PREFIX = "albert"
 NAMES = {
     "embed.token":    "embeddings.word_embeddings",
     "embed.position": "embeddings.position_embeddings",
-    "embed.segment":     "embeddings.token_type_embeddings",
+    "embed.segment":  "embeddings.token_type_embeddings",
     "embed.norm":     "embeddings.LayerNorm",
     "embed.project":  "encoder.embedding_hidden_mapping_in",
 }
 
 
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES and a row of names for each shared block: group and place in it."""
-    rows: dict[str, str | View] = dict(NAMES)
+    rows = dict(NAMES)
     for group in range(c.num_hidden_groups):
         for place in range(c.inner_group_num):
             ours = f"blocks.{group * c.inner_group_num + place}"
             theirs = f"encoder.albert_layer_groups.{group}.albert_layers.{place}"
             rows |= {
-                f"{ours}.attn.qkv":  Rows(q=f"{theirs}.attention.query",
-                                          k=f"{theirs}.attention.key",
-                                          v=f"{theirs}.attention.value"),
+                f"{ours}.attn.qkv":  f"{theirs}.attention.{{query,key,value}}",
                 f"{ours}.attn.out":  f"{theirs}.attention.dense",
                 f"{ours}.attn_norm": f"{theirs}.attention.LayerNorm",
                 f"{ours}.mlp.up":    f"{theirs}.ffn",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from armature.checkpoint.views import Rows, View
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -84,41 +83,33 @@ def _stack(c: Config, tokens: Tokens, order: type[Pre], half: str) -> Stack:
     )
 
 
-def half(stack: str) -> dict[str, str | View]:
-    """Return the rows of names of the encoder or of the decoder."""
-    return {
-        f"{stack}.embed.position": f"{stack}.embed_positions",
-        f"{stack}.embed.norm": f"{stack}.layernorm_embedding",
-        f"{stack}.norm": f"{stack}.layer_norm",
-        f"{stack}.blocks.{{i}}.attn.qkv": Rows(
-            q=f"{stack}.layers.{{i}}.self_attn.q_proj",
-            k=f"{stack}.layers.{{i}}.self_attn.k_proj",
-            v=f"{stack}.layers.{{i}}.self_attn.v_proj",
-        ),
-        f"{stack}.blocks.{{i}}.attn.out": f"{stack}.layers.{{i}}.self_attn.out_proj",
-        f"{stack}.blocks.{{i}}.attn_norm": f"{stack}.layers.{{i}}.self_attn_layer_norm",
-        f"{stack}.blocks.{{i}}.cross.q": f"{stack}.layers.{{i}}.encoder_attn.q_proj",
-        f"{stack}.blocks.{{i}}.cross.kv": Rows(
-            k=f"{stack}.layers.{{i}}.encoder_attn.k_proj",
-            v=f"{stack}.layers.{{i}}.encoder_attn.v_proj",
-        ),
-        f"{stack}.blocks.{{i}}.cross.out": f"{stack}.layers.{{i}}.encoder_attn.out_proj",
-        f"{stack}.blocks.{{i}}.cross_norm": f"{stack}.layers.{{i}}.encoder_attn_layer_norm",
-        f"{stack}.blocks.{{i}}.mlp.up": f"{stack}.layers.{{i}}.fc1",
-        f"{stack}.blocks.{{i}}.mlp.down": f"{stack}.layers.{{i}}.fc2",
-        f"{stack}.blocks.{{i}}.mlp_norm": f"{stack}.layers.{{i}}.final_layer_norm",
-    }
-
-
 PREFIX = "model"
 # fmt: off
-NAMES = {"encoder.embed.token": "shared", **half("encoder"), **half("decoder")}
+_HALF = {
+    "embed.position":        "embed_positions",
+    "embed.norm":            "layernorm_embedding",
+    "blocks.{i}.attn.qkv":   "layers.{i}.self_attn.{q,k,v}_proj",
+    "blocks.{i}.attn.out":   "layers.{i}.self_attn.out_proj",
+    "blocks.{i}.attn_norm":  "layers.{i}.self_attn_layer_norm",
+    "blocks.{i}.cross.q":    "layers.{i}.encoder_attn.q_proj",
+    "blocks.{i}.cross.kv":   "layers.{i}.encoder_attn.{k,v}_proj",
+    "blocks.{i}.cross.out":  "layers.{i}.encoder_attn.out_proj",
+    "blocks.{i}.cross_norm": "layers.{i}.encoder_attn_layer_norm",
+    "blocks.{i}.mlp.up":     "layers.{i}.fc1",
+    "blocks.{i}.mlp.down":   "layers.{i}.fc2",
+    "blocks.{i}.mlp_norm":   "layers.{i}.final_layer_norm",
+    "norm":                  "layer_norm",
+}
+NAMES = {"encoder.embed.token": "shared"} | {
+    f"{half}.{ours}": f"{half}.{theirs}"
+    for half in ("encoder", "decoder") for ours, theirs in _HALF.items()
+}
 
 
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES; where nothing is tied, each half has a table of tokens of its own."""
     if c.tie_word_embeddings:
-        return dict(NAMES)
+        return NAMES
     return NAMES | {"encoder.embed.token": "encoder.embed_tokens",
                     "decoder.embed.token": "decoder.embed_tokens"}
 
@@ -126,7 +117,6 @@ def names(c: Config) -> dict[str, str | View]:
 # HF: beside the tables of the halves, an untied file holds a third one that nothing reads.
 COPIES = {"encoder.embed_tokens.weight": "shared.weight"}
 ALIASES = {"encoder.embed_tokens": "shared", "decoder.embed_tokens": "shared"}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("activation_dropout", "encoder_layerdrop", "decoder_layerdrop", "classif_dropout",
           "forced_eos_token_id", "forced_bos_token_id", "add_bias_logits", "add_final_layer_norm",
           "normalize_before", "normalize_embedding", "static_position_embeddings",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from armature.arch import head_width, refuse
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -41,13 +40,11 @@ DEFAULTS = {
     "attention_probs_dropout_prob": 0.1,
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-12,
     "pad_token_id": 0,
     "classifier_dropout": None,
     "position_embedding_type": "absolute",
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -83,16 +80,13 @@ PREFIX = "bert"
 NAMES = {
     "embed.token":          "embeddings.word_embeddings",
     "embed.position":       "embeddings.position_embeddings",
-    "embed.segment":           "embeddings.token_type_embeddings",
+    "embed.segment":        "embeddings.token_type_embeddings",
     "embed.norm":           "embeddings.LayerNorm",
-    "blocks.{i}.attn.qkv":  Rows(q="encoder.layer.{i}.attention.self.query",
-                                 k="encoder.layer.{i}.attention.self.key",
-                                 v="encoder.layer.{i}.attention.self.value"),
+    "blocks.{i}.attn.qkv":  "encoder.layer.{i}.attention.self.{query,key,value}",
     "blocks.{i}.attn.out":  "encoder.layer.{i}.attention.output.dense",
     "blocks.{i}.attn_norm": "encoder.layer.{i}.attention.output.LayerNorm",
     "blocks.{i}.cross.q":   "encoder.layer.{i}.crossattention.self.query",
-    "blocks.{i}.cross.kv":  Rows(k="encoder.layer.{i}.crossattention.self.key",
-                                 v="encoder.layer.{i}.crossattention.self.value"),
+    "blocks.{i}.cross.kv":  "encoder.layer.{i}.crossattention.self.{key,value}",
     "blocks.{i}.cross.out": "encoder.layer.{i}.crossattention.output.dense",
     "blocks.{i}.cross_norm": "encoder.layer.{i}.crossattention.output.LayerNorm",
     "blocks.{i}.mlp.up":    "encoder.layer.{i}.intermediate.dense",
@@ -128,8 +122,7 @@ HEADS = {
                                                   out="cls.seq_relationship"),
     "BertForSequenceClassification": SequenceClassifier(out="classifier", **POOLED),
     "BertForMultipleChoice":         MultipleChoice(out="classifier", **POOLED),
-    "BertForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout_prob"),
+    "BertForTokenClassification":    TokenClassifier(out="classifier"),
     "BertForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -7,6 +7,7 @@ from armature.config import Config
 from armature.model.spec import Learned, Stack
 from armature.outputs.tasks import Base, CausalLM
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "vocab_size": 50358,
     "hidden_size": 1024,
@@ -17,7 +18,6 @@ DEFAULTS = bert.DEFAULTS | {
     "bos_token_id": 2,
     "eos_token_id": 1,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -25,12 +25,9 @@ def spec(c: Config) -> Stack:
     return bert.encoder(c, Learned(c.max_position_embeddings))
 
 
-PREFIX = "bert"
 # fmt: off
-NAMES = bert.NAMES
 ALIASES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias",
            "lm_head.decoder.bias": "lm_head.bias"}
-IGNORED = bert.IGNORED
 UNUSED = ("classifier_dropout",)
 
 HEADS = {

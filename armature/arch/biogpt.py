@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width
-from armature.checkpoint.views import Rows
+from armature.arch import decoder, head_width
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Learned,
-    Pre,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 DEFAULTS = {
@@ -30,7 +19,6 @@ DEFAULTS = {
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
     "max_position_embeddings": 1024,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-12,
     "scale_embedding": True,
     "layerdrop": 0.0,
@@ -40,27 +28,19 @@ DEFAULTS = {
     "eos_token_id": 2,
     "classifier_dropout": None,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = LayerNorm(1e-5)  # HF: whatever layer_norm_eps says
-    return Stack(
-        embed=Tokens(
-            c.vocab_size,
-            c.hidden_size,
-            position=Learned(c.max_position_embeddings + 2, offset=2),
-            scale=math.sqrt(c.hidden_size) if c.scale_embedding else 1.0,
-        ),
-        block=Block(
-            Pre(norm),
-            Attention(c.num_attention_heads, head_width(c), causal=True),
-            Dense(c.intermediate_size, c.hidden_act),
-        ),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
+    attention = Attention(c.num_attention_heads, head_width(c), causal=True)
+    return decoder(
+        c,
+        norm,
+        Block(Pre(norm), attention, Dense(c.intermediate_size, c.hidden_act)),
+        Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
+        position=Learned(c.max_position_embeddings + 2, offset=2),
+        scale=math.sqrt(c.hidden_size) if c.scale_embedding else 1.0,
     )
 
 
@@ -70,24 +50,19 @@ NAMES = {
     "embed.token":          "embed_tokens",
     "embed.position":       "embed_positions",
     "blocks.{i}.attn_norm": "layers.{i}.self_attn_layer_norm",
-    "blocks.{i}.attn.qkv":  Rows(q="layers.{i}.self_attn.q_proj",
-                                 k="layers.{i}.self_attn.k_proj",
-                                 v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":  "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":  "layers.{i}.self_attn.out_proj",
     "blocks.{i}.mlp_norm":  "layers.{i}.final_layer_norm",
     "blocks.{i}.mlp.up":    "layers.{i}.fc1",
     "blocks.{i}.mlp.down":  "layers.{i}.fc2",
     "norm":                 "layer_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("layer_norm_eps", "layerdrop", "activation_dropout")
 
-DROPOUT = "classifier_dropout hidden_dropout_prob"
 HEADS = {
     "BioGptModel":                     Base(),
     "BioGptForCausalLM":               CausalLM(out="output_projection", bias=False),
-    "BioGptForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "BioGptForTokenClassification":    TokenClassifier(out="classifier"),
     "BioGptForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
 }
 # fmt: on

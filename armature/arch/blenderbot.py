@@ -7,6 +7,7 @@ from armature.config import Config
 from armature.model.spec import EncoderDecoder, Learned, Pre
 from armature.outputs.tasks import Base
 
+LIKE = bart
 DEFAULTS = bart.DEFAULTS | {
     "vocab_size": 8008,
     "max_position_embeddings": 128,
@@ -23,7 +24,6 @@ DEFAULTS = bart.DEFAULTS | {
     "encoder_no_repeat_ngram_size": 3,
     "num_labels": 2,
 }
-SYNONYMS = bart.SYNONYMS
 
 
 def spec(c: Config) -> EncoderDecoder:
@@ -31,12 +31,6 @@ def spec(c: Config) -> EncoderDecoder:
     return bart.body(c, bart.embed(c, Learned(c.max_position_embeddings)), Pre)
 
 
-PREFIX = bart.PREFIX
-NAMES = bart.NAMES
-names = bart.names
-COPIES = bart.COPIES
-ALIASES = bart.ALIASES
-IGNORED = bart.IGNORED
 UNUSED = (*bart.UNUSED, "encoder_no_repeat_ngram_size")
 
 # fmt: off

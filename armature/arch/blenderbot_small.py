@@ -11,6 +11,7 @@ from armature.config import Config
 from armature.model.spec import EncoderDecoder, LayerNorm, Learned, Own, Post, Tokens
 from armature.outputs.tasks import Base
 
+LIKE = bart
 DEFAULTS = bart.DEFAULTS | {
     "max_position_embeddings": 512,
     "encoder_layers": 8,
@@ -23,7 +24,6 @@ DEFAULTS = bart.DEFAULTS | {
     "bos_token_id": 1,
     "num_labels": 2,
 }
-SYNONYMS = bart.SYNONYMS
 
 
 def spec(c: Config) -> EncoderDecoder:
@@ -63,14 +63,6 @@ def _embed() -> type:
 
     return Embed
 
-
-PREFIX = bart.PREFIX
-NAMES = bart.NAMES
-names = bart.names
-COPIES = bart.COPIES
-ALIASES = bart.ALIASES
-IGNORED = bart.IGNORED
-UNUSED = bart.UNUSED
 
 # fmt: off
 HEADS = {

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from armature.checkpoint.views import Grouped
 from armature.config import Config
 from armature.errors import ConfigError
-from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Own, Pre, Stack, Tokens
+from armature.model.spec import (
+    Alibi,
+    Attention,
+    Block,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Own,
+    Pre,
+    Stack,
+    Tokens,
+)
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 if TYPE_CHECKING:
@@ -22,7 +33,6 @@ DEFAULTS = {
     "n_layer": 2,
     "n_head": 8,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "bos_token_id": 1,
     "eos_token_id": 2,
     "apply_residual_connection_post_layernorm": False,
@@ -57,18 +67,12 @@ def spec(c: Config) -> Stack:
         block=(lambda _index: own) if normed or sliced else block,
         depth=c.num_hidden_layers,
         norm=norm,
-        bias=Own(lambda: _alibi(heads)),
+        bias=Alibi(),
         dropout=Dropout(c.hidden_dropout, c.attention_dropout),
     )
 
 
 # ------------------------------------------- its own organs: only building a model needs torch
-
-
-def _alibi(heads: int) -> Any:
-    from armature.layers.bias import Alibi
-
-    return Alibi(heads)
 
 
 def _made(plain: Block, width: int, *, normed: bool, sliced: bool) -> Any:
@@ -124,18 +128,15 @@ NAMES = {
     "blocks.{i}.mlp.down":  "h.{i}.mlp.dense_4h_to_h",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("n_inner", "offset_alibi", "seq_length", "skip_bias_add", "skip_bias_add_qkv",
           "attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion",
           "unk_token_id")
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "BloomModel":                     Base(),
     "BloomForCausalLM":               CausalLM(out="lm_head", bias=False),
     "BloomForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "BloomForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "BloomForTokenClassification":    TokenClassifier(out="classifier"),
     "BloomForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

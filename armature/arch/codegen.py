@@ -12,8 +12,8 @@ from armature.errors import ConfigError
 from armature.model.spec import Stack
 from armature.outputs.tasks import Base, CausalLM
 
+LIKE = gptj
 DEFAULTS = gptj.DEFAULTS | {"n_ctx": 2048}
-SYNONYMS = gptj.SYNONYMS
 
 
 def spec(c: Config) -> Stack:
@@ -49,9 +49,7 @@ class Blocks(Plain):
         )
 
 
-PREFIX = "transformer"
 NAMES = gptj.NAMES | {"blocks.{i}.attn.qkv": Blocks("h.{i}.attn.qkv_proj")}
-ALIASES: dict[str, str] = {}
 IGNORED = (*gptj.IGNORED, "attn.causal_mask")
 UNUSED = (*gptj.UNUSED, "n_ctx")
 

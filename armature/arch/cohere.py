@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
 from armature.model.spec import (
     Block,
-    Dropout,
     Gated,
     Interleaved,
     NormedApart,
     Parallel,
     Stack,
-    Tokens,
     UnbiasedLayerNorm,
 )
 from armature.outputs.tasks import Base, CausalLM
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 256000,
     "hidden_size": 8192,
@@ -27,50 +26,35 @@ DEFAULTS = {
     "num_key_value_heads": None,
     "hidden_act": "silu",
     "max_position_embeddings": 8192,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "pad_token_id": 0,
     "bos_token_id": 5,
     "eos_token_id": 255001,
-    "tie_word_embeddings": True,
     "attention_bias": False,
     "attention_dropout": 0.0,
     "use_qk_norm": False,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm, turn = UnbiasedLayerNorm(c.layer_norm_eps), rotary(c, default_theta=500000.0)
     attention = NormedApart(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
+        **heads(c),
         bias=(c.attention_bias, c.attention_bias),
         causal=True,
         rotary=Interleaved(turn.width, turn.settings),
         norm=norm if c.use_qk_norm else None,
     )
     mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Parallel(norm), attention, mlp),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, Block(Parallel(norm), attention, mlp))
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 HEADS = {
     "CohereModel":       Base(),

@@ -33,7 +33,6 @@ DEFAULTS = bert.DEFAULTS | {
     "conv_kernel_size": 9,
     "num_groups": 1,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -181,7 +180,6 @@ NAMES = bert.NAMES | {
 }
 ALIASES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 IGNORED = bert.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 DROPOUT = "classifier_dropout hidden_dropout_prob"
 HEADS: dict[str, Any] = {
@@ -193,7 +191,7 @@ HEADS: dict[str, Any] = {
         dense="classifier.dense", act="@hidden_act", out="classifier.out_proj", dropout=DROPOUT),
     "ConvBertForMultipleChoice":         MultipleChoice(
         summary="sequence_summary.summary", out="classifier"),
-    "ConvBertForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "ConvBertForTokenClassification":    TokenClassifier(out="classifier"),
     "ConvBertForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -6,8 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from armature.arch import head_width
-from armature.checkpoint.views import Rows
+from armature.arch import SUMMARY, head_width
 from armature.config import Config
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Own, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
@@ -27,7 +26,6 @@ DEFAULTS = {
     "resid_pdrop": 0.1,
     "embd_pdrop": 0.1,
     "layer_norm_epsilon": 1e-6,
-    "initializer_range": 0.02,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",
@@ -94,19 +92,15 @@ PREFIX = "transformer"
 NAMES = {
     "embed.token":          "w",
     "blocks.{i}.attn_norm": "h.{i}.layernorm1",
-    "blocks.{i}.attn.qkv":  Rows(q="h.{i}.multi_head_attention.Wq",
-                                 k="h.{i}.multi_head_attention.Wk",
-                                 v="h.{i}.multi_head_attention.Wv"),
+    "blocks.{i}.attn.qkv":  "h.{i}.multi_head_attention.W{q,k,v}",
     "blocks.{i}.attn.out":  "h.{i}.multi_head_attention.dense",
     "blocks.{i}.mlp_norm":  "h.{i}.layernorm2",
     "blocks.{i}.mlp.up":    "h.{i}.ffn.0",
     "blocks.{i}.mlp.down":  "h.{i}.ffn.2",
     "norm":                 "layernorm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("pos_encoding",)
-UNUSED = ("attn_pdrop", "embd_pdrop", "from_tf", "n_ctx", "summary_activation",
-          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
+UNUSED = (*SUMMARY, "attn_pdrop", "embd_pdrop", "from_tf", "n_ctx")
 
 HEADS = {
     "CTRLModel":                     Base(),

@@ -6,11 +6,10 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from armature.arch import deberta_v2, refuse
+from armature.arch import deberta_v2, refuse, renamed
 from armature.checkpoint.views import Grouped
 from armature.config import Config
 from armature.model.spec import Own, Stack
-from armature.outputs import tasks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,6 +21,7 @@ _LATER = {
     "norm_rel_ebd": "none",
     "conv_kernel_size": 0,
 }
+LIKE = deberta_v2
 DEFAULTS = {
     key: value
     for key, value in deberta_v2.DEFAULTS.items()
@@ -33,7 +33,6 @@ DEFAULTS = {
     "num_attention_heads": 12,
     "intermediate_size": 3072,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -78,7 +77,6 @@ def _attention() -> type[nn.Module]:
     return Fused
 
 
-PREFIX = "deberta"
 # fmt: off
 NAMES = {ours: theirs for ours, theirs in deberta_v2.NAMES.items()
          if "conv" not in ours and ours != "bias.norm"} | {
@@ -88,11 +86,8 @@ NAMES = {ours: theirs for ours, theirs in deberta_v2.NAMES.items()
     "blocks.{i}.attn.position_k": "encoder.layer.{i}.attention.self.pos_proj",
     "blocks.{i}.attn.position_q": "encoder.layer.{i}.attention.self.pos_q_proj",
 }
-ALIASES = deberta_v2.ALIASES
-IGNORED = deberta_v2.IGNORED
 UNUSED = (*deberta_v2.UNUSED, "max_position_embeddings")  # where only distances count
 
-HEADS = {name.replace("V2", ""): head for name, head in deberta_v2.HEADS.items()
-         if not isinstance(head, tasks.MultipleChoice)}
+HEADS = renamed(deberta_v2.HEADS, "V2", "", "ForMultipleChoice")
 # fmt: on
 INPUTS = "deberta"

@@ -11,7 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import head_width
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Block, Dense, Dropout, LayerNorm, Own, Post, Stack
@@ -36,7 +35,6 @@ DEFAULTS = {
     "attention_probs_dropout_prob": 0.1,
     "max_position_embeddings": 512,
     "type_vocab_size": 0,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-7,
     "relative_attention": False,
     "max_relative_positions": -1,
@@ -53,7 +51,6 @@ DEFAULTS = {
     "pooler_hidden_act": "gelu",
     "legacy": True,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -251,9 +248,7 @@ NAMES = {
     "bias.norm":                   "encoder.LayerNorm",
     "blocks.0.conv":               "encoder.conv.conv",
     "blocks.0.conv_norm":          "encoder.conv.LayerNorm",
-    "blocks.{i}.attn.qkv":         Rows(q="encoder.layer.{i}.attention.self.query_proj",
-                                        k="encoder.layer.{i}.attention.self.key_proj",
-                                        v="encoder.layer.{i}.attention.self.value_proj"),
+    "blocks.{i}.attn.qkv":         "encoder.layer.{i}.attention.self.{query,key,value}_proj",
     "blocks.{i}.attn.position_k":  "encoder.layer.{i}.attention.self.pos_key_proj",
     "blocks.{i}.attn.position_q":  "encoder.layer.{i}.attention.self.pos_query_proj",
     "blocks.{i}.attn.out":         "encoder.layer.{i}.attention.output.dense",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from armature.arch import head_width
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -38,7 +37,6 @@ DEFAULTS = {
     "dropout": 0.1,
     "attention_dropout": 0.1,
     "activation": "gelu",
-    "initializer_range": 0.02,
     "qa_dropout": 0.1,
     "seq_classif_dropout": 0.2,
     "pad_token_id": 0,
@@ -72,16 +70,13 @@ NAMES = {
     "embed.token":          "embeddings.word_embeddings",
     "embed.position":       "embeddings.position_embeddings",
     "embed.norm":           "embeddings.LayerNorm",
-    "blocks.{i}.attn.qkv":  Rows(q="transformer.layer.{i}.attention.q_lin",
-                                 k="transformer.layer.{i}.attention.k_lin",
-                                 v="transformer.layer.{i}.attention.v_lin"),
+    "blocks.{i}.attn.qkv":  "transformer.layer.{i}.attention.{q,k,v}_lin",
     "blocks.{i}.attn.out":  "transformer.layer.{i}.attention.out_lin",
     "blocks.{i}.attn_norm": "transformer.layer.{i}.sa_layer_norm",
     "blocks.{i}.mlp.up":    "transformer.layer.{i}.ffn.lin1",
     "blocks.{i}.mlp.down":  "transformer.layer.{i}.ffn.lin2",
     "blocks.{i}.mlp_norm":  "transformer.layer.{i}.output_layer_norm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("embeddings.position_ids",)
 UNUSED = ("sinusoidal_pos_embds",)  # says how the trained table began
 

@@ -29,7 +29,6 @@ DEFAULTS = bert.DEFAULTS | {
     "summary_activation": "gelu",
     "summary_last_dropout": 0.1,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -46,7 +45,6 @@ PREFIX = "electra"
 NAMES = bert.NAMES | {"embed.project": "embeddings_project"}
 ALIASES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 IGNORED = bert.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 WORDS: dict[str, Any] = {
     "dense": "generator_predictions.dense", "act": "gelu",
@@ -63,7 +61,7 @@ HEADS = {
         dense="classifier.dense", act="gelu", out="classifier.out_proj", dropout=DROPOUT),
     "ElectraForMultipleChoice":         MultipleChoice(
         summary="sequence_summary.summary", out="classifier"),
-    "ElectraForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "ElectraForTokenClassification":    TokenClassifier(out="classifier"),
     "ElectraForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

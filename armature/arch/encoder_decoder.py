@@ -14,7 +14,6 @@ DEFAULTS: dict[str, Any] = {
     "decoder": {"model_type": "bert", "is_decoder": True, "add_cross_attention": True},
     "is_encoder_decoder": True,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Untied:
@@ -30,8 +29,6 @@ def _part(settings: dict[str, Any]) -> Any:
 
 PREFIX = ""
 NAMES: dict[str, str] = {}  # the two bring their own
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("tie_encoder_decoder", "vocab_size")
 
 HEADS = {"EncoderDecoderModel": Joined()}

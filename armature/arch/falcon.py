@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-from armature.arch import head_width, rotary
+from armature.arch import decoder, head_width, rotary
 from armature.checkpoint.views import Grouped, View
 from armature.config import Config
 from armature.model.spec import (
@@ -13,12 +13,11 @@ from armature.model.spec import (
     Dense,
     Dropout,
     LayerNorm,
-    Own,
     Parallel,
     ParallelTwo,
     Pre,
+    RoundedAlibi,
     Stack,
-    Tokens,
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
@@ -29,7 +28,6 @@ DEFAULTS = {
     "num_attention_heads": 71,
     "num_ln_in_parallel_attn": None,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "hidden_dropout": 0.0,
     "attention_dropout": 0.0,
     "num_kv_heads": None,
@@ -57,47 +55,27 @@ SYNONYMS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, width = LayerNorm(c.layer_norm_epsilon), head_width(c)
-    heads = c.num_attention_heads
+    norm, heads = LayerNorm(c.layer_norm_epsilon), c.num_attention_heads
     kv_heads = (c.num_kv_heads or heads) if c.new_decoder_architecture or not c.multi_query else 1
     beside = ParallelTwo if _two_norms(c) else Parallel
-    order = beside(norm) if _parallel(c) else Pre(norm)
+    order = beside(norm) if c.parallel_attn else Pre(norm)
     attention = Attention(
         heads,
-        width,
+        head_width(c),
         kv_heads=kv_heads,
         bias=(c.bias, c.bias),
         causal=True,
         rotary=None if c.alibi else rotary(c),
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(
-            order, attention, Dense(c.ffn_hidden_size or 4 * c.hidden_size, c.activation, c.bias)
-        ),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        bias=Own(lambda: _alibi(heads, width)) if c.alibi else None,
-        dropout=Dropout(c.hidden_dropout, c.attention_dropout),
-    )
-
-
-def _parallel(c: Config) -> bool:
-    return bool(c.parallel_attn)
+    mlp = Dense(c.ffn_hidden_size or 4 * c.hidden_size, c.activation, c.bias)
+    dropout = Dropout(c.hidden_dropout, c.attention_dropout)
+    stack = decoder(c, norm, Block(order, attention, mlp), dropout)
+    return replace(stack, bias=RoundedAlibi()) if c.alibi else stack
 
 
 def _two_norms(c: Config) -> bool:
     count = c.num_ln_in_parallel_attn
     return c.new_decoder_architecture and (count is None or count == 2)
-
-
-def _alibi(heads: int, width: int) -> Any:
-    import torch
-
-    from armature.layers.bias import Alibi
-
-    # HF: the slopes are rounded to bfloat16, and the bias is scaled together with the scores.
-    return Alibi(heads, scale=width**-0.5, dtype=torch.bfloat16)
 
 
 PREFIX = "transformer"
@@ -116,13 +94,12 @@ NAMES = {
 
 def names(c: Config) -> dict[str, str | View]:
     """Return NAMES; where two norms lie side by side they have names of their own."""
-    if _parallel(c) and _two_norms(c):
+    if c.parallel_attn and _two_norms(c):
         return NAMES | {"blocks.{i}.attn_norm": "h.{i}.ln_attn",
                         "blocks.{i}.mlp_norm": "h.{i}.ln_mlp"}
-    return dict(NAMES)
+    return NAMES
 
 
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq", "maybe_rotary.inv_freq")
 UNUSED = ("apply_residual_connection_post_layernorm",)
 
@@ -130,8 +107,7 @@ HEADS = {
     "FalconModel":                     Base(),
     "FalconForCausalLM":               CausalLM(out="lm_head", bias=False),
     "FalconForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "FalconForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "FalconForTokenClassification":    TokenClassifier(out="classifier"),
     "FalconForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

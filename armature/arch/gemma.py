@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, ShiftedRMSNorm, Stack, Tokens
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
+from armature.model.spec import Attention, Block, Gated, Pre, ShiftedRMSNorm, Stack
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 256000,
     "hidden_size": 3072,
@@ -19,54 +19,28 @@ DEFAULTS = {
     "head_dim": 256,
     "hidden_act": "gelu_pytorch_tanh",
     "max_position_embeddings": 8192,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "pad_token_id": 0,
     "bos_token_id": 2,
     "eos_token_id": 1,
-    "tie_word_embeddings": True,
     "attention_bias": False,
     "attention_dropout": 0.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = ShiftedRMSNorm(c.rms_norm_eps), rotary(c)
+    norm, biased = ShiftedRMSNorm(c.rms_norm_eps), (c.attention_bias, c.attention_bias)
+    attention = Attention(**heads(c), bias=biased, causal=True, rotary=rotary(c))
     # HF: the first checkpoints say "gelu" and were trained with its approximation.
     act = "gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act
-    attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
-        bias=(c.attention_bias, c.attention_bias),
-        causal=True,
-        rotary=turn,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, scale=math.sqrt(c.hidden_size)),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    block = Block(Pre(norm), attention, Gated(c.intermediate_size, act, bias=False))
+    return decoder(c, norm, block, scale=math.sqrt(c.hidden_size))
 
 
-PREFIX = "model"
-# fmt: off
-NAMES = llama.NAMES
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 # HF: `hidden_activation` was read by versions of one spring alone; masks stay causal where a
 # config asks for attention to both sides.
 UNUSED = ("hidden_activation", "use_bidirectional_attention")
 
-HEADS = {
-    "GemmaModel":                     Base(),
-    "GemmaForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "GemmaForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GemmaForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-}
-# fmt: on
+HEADS = renamed(llama.HEADS, "Llama", "Gemma", "ForQuestionAnswering")
 INPUTS = "gemma"

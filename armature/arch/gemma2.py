@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, rotary, sees_window
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dropout,
-    Gated,
-    Sandwich,
-    ShiftedRMSNorm,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Gated, Sandwich, ShiftedRMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = llama
 DEFAULTS = llama.DEFAULTS | {
     "vocab_size": 256000,
     "hidden_size": 2304,
@@ -48,9 +40,7 @@ def spec(c: Config) -> Stack:
 
     def block(index: int) -> Block:
         attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.num_key_value_heads,
+            **heads(c),
             bias=(c.attention_bias, c.attention_bias),
             scale=c.query_pre_attn_scalar**-0.5,
             causal=True,
@@ -58,27 +48,18 @@ def spec(c: Config) -> Stack:
             rotary=turn,
             cap=c.stated("attn_logit_softcapping"),
         )
-        inner = Gated(c.intermediate_size, c.hidden_activation, bias=False)
-        return Block(Sandwich(norm), attention, inner)
+        mlp = Gated(c.intermediate_size, c.hidden_activation, bias=False)
+        return Block(Sandwich(norm), attention, mlp)
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, scale=math.sqrt(c.hidden_size)),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block, scale=math.sqrt(c.hidden_size))
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn_post": "layers.{i}.post_attention_layernorm",
     "blocks.{i}.mlp_norm":  "layers.{i}.pre_feedforward_layernorm",
     "blocks.{i}.mlp_post":  "layers.{i}.post_feedforward_layernorm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 # HF: masks stay causal where a config asks for attention to both sides.
 UNUSED = ("use_bidirectional_attention",)
 
@@ -87,7 +68,7 @@ HEADS = {
     "Gemma2ForCausalLM":               CausalLM(out="lm_head", bias=False,
                                                 cap="final_logit_softcapping"),
     "Gemma2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Gemma2ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
+    "Gemma2ForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on
 INPUTS = "gemma"

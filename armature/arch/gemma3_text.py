@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import math
 
-from armature.arch import head_width, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, rotary, sees_window
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.kinds import is_whole
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dropout,
-    Gated,
-    Rotary,
-    Sandwich,
-    ShiftedRMSNorm,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Gated, Rotary, Sandwich, ShiftedRMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 262208,
     "hidden_size": 2304,
@@ -31,12 +22,10 @@ DEFAULTS = {
     "head_dim": 256,
     "hidden_activation": "gelu_pytorch_tanh",
     "max_position_embeddings": 131072,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "pad_token_id": 0,
     "bos_token_id": 2,
     "eos_token_id": 1,
-    "tie_word_embeddings": True,
     "attention_bias": False,
     "attention_dropout": 0.0,
     "query_pre_attn_scalar": 256,
@@ -63,9 +52,7 @@ def spec(c: Config) -> Stack:
     def block(index: int) -> Block:
         narrow = sees_window(c, index, otherwise=(index + 1) % period != 0)
         attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.num_key_value_heads,
+            **heads(c),
             bias=(c.attention_bias, c.attention_bias),
             scale=c.query_pre_attn_scalar**-0.5,
             causal=not both_sides,
@@ -73,17 +60,10 @@ def spec(c: Config) -> Stack:
             rotary=near if narrow else far,
             norm=norm,
         )
-        return Block(
-            Sandwich(norm), attention, Gated(c.intermediate_size, c.hidden_activation, bias=False)
-        )
+        mlp = Gated(c.intermediate_size, c.hidden_activation, bias=False)
+        return Block(Sandwich(norm), attention, mlp)
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, scale=math.sqrt(c.hidden_size)),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block, scale=math.sqrt(c.hidden_size))
 
 
 def _turn(c: Config, kind: str, theta: float) -> Rotary:
@@ -102,7 +82,6 @@ def _turn(c: Config, kind: str, theta: float) -> Rotary:
     return turn
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
@@ -111,8 +90,6 @@ NAMES = llama.NAMES | {
     "blocks.{i}.mlp_norm":    "layers.{i}.pre_feedforward_layernorm",
     "blocks.{i}.mlp_post":    "layers.{i}.post_feedforward_layernorm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 # HF: its attention never caps scores; `_sliding_window_pattern` is a note beside `layer_types`.
 UNUSED = ("attn_logit_softcapping", "_sliding_window_pattern")
 

@@ -16,7 +16,14 @@ from armature.model.spec import (
     Stack,
     Tokens,
 )
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.outputs.tasks import (
+    Base,
+    CausalLM,
+    DoubleHeads,
+    SequenceClassifier,
+    Spans,
+    TokenClassifier,
+)
 
 DEFAULTS = {
     "vocab_size": 50257,
@@ -30,13 +37,17 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
     "bos_token_id": 50256,
     "eos_token_id": 50256,
     "classifier_dropout": None,
     "hidden_dropout": None,
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "summary_activation": None,
+    "summary_proj_to_labels": True,
+    "summary_first_dropout": 0.1,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",
@@ -89,17 +100,16 @@ NAMES = {
     "blocks.{i}.mlp.down":  T("h.{i}.mlp.c_proj"),
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias")
-UNUSED = ("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
-          "summary_proj_to_labels", "summary_type", "summary_use_proj", "embd_pdrop")
+UNUSED = ("n_ctx", "reorder_and_upcast_attn", "embd_pdrop")
 
 HEADS = {
     "GPT2Model":                     Base(),
     "GPT2LMHeadModel":               CausalLM(out="lm_head", bias=False),
+    "GPT2DoubleHeadsModel":          DoubleHeads(out="lm_head", bias=False,
+                                                 summary="multiple_choice_head.summary"),
     "GPT2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GPT2ForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "GPT2ForTokenClassification":    TokenClassifier(out="classifier"),
     "GPT2ForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

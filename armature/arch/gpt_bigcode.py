@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, refuse
+from armature.arch import SUMMARY, decoder, gpt2, head_width, refuse
 from armature.checkpoint.views import Grouped
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Learned,
-    Pre,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = gpt2
 DEFAULTS = {
     "vocab_size": 50257,
     "n_positions": 1024,
@@ -30,7 +21,6 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "scale_attn_weights": True,
     "bos_token_id": 50256,
     "eos_token_id": 50256,
@@ -39,14 +29,6 @@ DEFAULTS = {
     "multi_query": True,
     "classifier_dropout": None,
     "hidden_dropout": None,
-}
-SYNONYMS = {
-    "hidden_size": "n_embd",
-    "max_position_embeddings": "n_positions",
-    "num_attention_heads": "n_head",
-    "num_hidden_layers": "n_layer",
-    "intermediate_size": "n_inner",
-    "hidden_act": "activation_function",
 }
 
 
@@ -57,7 +39,7 @@ def spec(c: Config) -> Stack:
         ConfigError: the config asks for cross-attention.
     """
     refuse(c, add_cross_attention=False)
-    norm, width, wide = LayerNorm(c.layer_norm_epsilon), head_width(c), c.hidden_size
+    norm, width = LayerNorm(c.layer_norm_epsilon), head_width(c)
     attention = Attention(
         c.num_attention_heads,
         width,
@@ -65,16 +47,16 @@ def spec(c: Config) -> Stack:
         scale=None if c.scale_attn_weights else 1.0,
         causal=True,
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, wide, position=Learned(c.max_position_embeddings), types=-1),
-        block=Block(Pre(norm), attention, Dense(c.n_inner or 4 * wide, c.activation_function)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_pdrop, c.attn_pdrop),
+    return decoder(
+        c,
+        norm,
+        Block(Pre(norm), attention, Dense(c.n_inner or 4 * c.n_embd, c.activation_function)),
+        Dropout(c.resid_pdrop, c.attn_pdrop),
+        position=Learned(c.n_positions),
+        types=-1,
     )
 
 
-PREFIX = "transformer"
 # fmt: off
 NAMES = {
     "embed.token":          "wte",
@@ -87,21 +69,17 @@ NAMES = {
     "blocks.{i}.mlp.down":  "h.{i}.mlp.c_proj",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias", "transformer.bias")
-UNUSED = ("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32",
-          "num_key_value_heads",  # said by multi_query
+UNUSED = (*SUMMARY, "num_key_value_heads",  # said by multi_query
+          "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "embd_pdrop",
           "inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length",
-          "pre_allocate_kv_cache", "validate_runner_input", "embd_pdrop", "summary_activation",
-          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
+          "pre_allocate_kv_cache", "validate_runner_input")
 
 HEADS = {
     "GPTBigCodeModel":                     Base(),
     "GPTBigCodeForCausalLM":               CausalLM(out="lm_head", bias=False),
     "GPTBigCodeForSequenceClassification": SequenceClassifier(
         pick="last", out="score", bias=False),
-    "GPTBigCodeForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout hidden_dropout"),
+    "GPTBigCodeForTokenClassification":    TokenClassifier(out="classifier"),
 }
 # fmt: on
-INPUTS = "gpt2"

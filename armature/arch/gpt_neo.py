@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
-from armature.checkpoint.views import Rows
+from armature.arch import SUMMARY, decoder, head_width
 from armature.config import Config
 from armature.errors import ConfigError
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Learned,
-    Pre,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 DEFAULTS = {
@@ -35,7 +24,6 @@ DEFAULTS = {
     "attention_dropout": 0.0,
     "classifier_dropout": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "bos_token_id": 50256,
     "eos_token_id": 50256,
 }
@@ -63,14 +51,13 @@ def spec(c: Config) -> Stack:
         )
         return Block(Pre(norm), attention, inner)
 
-    return Stack(
-        embed=Tokens(
-            c.vocab_size, c.hidden_size, position=Learned(c.max_position_embeddings), types=-1
-        ),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_dropout, c.attention_dropout),
+    return decoder(
+        c,
+        norm,
+        block,
+        Dropout(c.resid_dropout, c.attention_dropout),
+        position=Learned(c.max_position_embeddings),
+        types=-1,
     )
 
 
@@ -99,27 +86,21 @@ NAMES = {
     "embed.token":          "wte",
     "embed.position":       "wpe",
     "blocks.{i}.attn_norm": "h.{i}.ln_1",
-    "blocks.{i}.attn.qkv":  Rows(q="h.{i}.attn.attention.q_proj",
-                                 k="h.{i}.attn.attention.k_proj",
-                                 v="h.{i}.attn.attention.v_proj"),
+    "blocks.{i}.attn.qkv":  "h.{i}.attn.attention.{q,k,v}_proj",
     "blocks.{i}.attn.out":  "h.{i}.attn.attention.out_proj",
     "blocks.{i}.mlp_norm":  "h.{i}.ln_2",
     "blocks.{i}.mlp.up":    "h.{i}.mlp.c_fc",
     "blocks.{i}.mlp.down":  "h.{i}.mlp.c_proj",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attention.bias", "attention.masked_bias")
-UNUSED = ("attention_layers",  # said by attention_types
-          "embed_dropout", "summary_activation", "summary_first_dropout",
-          "summary_proj_to_labels", "summary_type", "summary_use_proj")
+UNUSED = (*SUMMARY, "embed_dropout", "attention_layers")  # said by attention_types
 
 HEADS = {
     "GPTNeoModel":                     Base(),
     "GPTNeoForCausalLM":               CausalLM(out="lm_head", bias=False),
     "GPTNeoForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GPTNeoForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout"),
+    "GPTNeoForTokenClassification":    TokenClassifier(out="classifier"),
     "GPTNeoForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

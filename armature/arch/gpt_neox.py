@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, rotary
+from armature.arch import decoder, head_width, rotary
 from armature.checkpoint.views import Grouped
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    ParallelTwo,
-    Pre,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, ParallelTwo, Pre, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 DEFAULTS = {
@@ -29,7 +19,6 @@ DEFAULTS = {
     "hidden_dropout": 0.0,
     "classifier_dropout": 0.1,
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "bos_token_id": 0,
     "eos_token_id": 2,
@@ -44,25 +33,13 @@ SYNONYMS = {"partial_rotary_factor": "rotary_pct", "rope_theta": "rotary_emb_bas
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm = LayerNorm(c.layer_norm_eps)
+    norm, biased = LayerNorm(c.layer_norm_eps), (c.attention_bias, c.attention_bias)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        bias=(c.attention_bias, c.attention_bias),
-        causal=True,
-        rotary=rotary(c),
+        c.num_attention_heads, head_width(c), bias=biased, causal=True, rotary=rotary(c)
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(
-            ParallelTwo(norm) if c.use_parallel_residual else Pre(norm),
-            attention,
-            Dense(c.intermediate_size, c.hidden_act),
-        ),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.hidden_dropout, c.attention_dropout),
-    )
+    order = ParallelTwo(norm) if c.use_parallel_residual else Pre(norm)
+    block = Block(order, attention, Dense(c.intermediate_size, c.hidden_act))
+    return decoder(c, norm, block, Dropout(c.hidden_dropout, c.attention_dropout))
 
 
 PREFIX = "gpt_neox"
@@ -85,8 +62,7 @@ HEADS = {
     "GPTNeoXModel":                     Base(),
     "GPTNeoXForCausalLM":               CausalLM(out="embed_out", bias=False),
     "GPTNeoXForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "GPTNeoXForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout"),
+    "GPTNeoXForTokenClassification":    TokenClassifier(out="classifier"),
     "GPTNeoXForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
-from armature.checkpoint.views import Rows
+from armature.arch import SUMMARY, decoder, head_width
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import (
@@ -15,7 +14,6 @@ from armature.model.spec import (
     LayerNorm,
     Parallel,
     Stack,
-    Tokens,
 )
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans
 
@@ -32,7 +30,6 @@ DEFAULTS = {
     "embd_pdrop": 0.0,
     "attn_pdrop": 0.0,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
     "bos_token_id": 50256,
     "eos_token_id": 50256,
     "tie_word_embeddings": False,
@@ -59,22 +56,13 @@ def spec(c: Config) -> Stack:
             f"config.json: rotary_dim is {turned}, but should be even and at most {width}, "
             "the width of a head"
         )
+    turn = Interleaved(turned, {"rope_theta": 10000.0})
     attention = Attention(
-        c.num_attention_heads,
-        width,
-        bias=(False, False),
-        causal=True,
-        rotary=Interleaved(turned, {"rope_theta": 10000.0}),
+        c.num_attention_heads, width, bias=(False, False), causal=True, rotary=turn
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size, types=-1),
-        block=Block(
-            Parallel(norm), attention, Dense(c.n_inner or 4 * c.hidden_size, c.activation_function)
-        ),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_pdrop, c.attn_pdrop),
-    )
+    mlp = Dense(c.n_inner or 4 * c.hidden_size, c.activation_function)
+    dropout = Dropout(c.resid_pdrop, c.attn_pdrop)
+    return decoder(c, norm, Block(Parallel(norm), attention, mlp), dropout, types=-1)
 
 
 PREFIX = "transformer"
@@ -82,19 +70,15 @@ PREFIX = "transformer"
 NAMES = {
     "embed.token":          "wte",
     "blocks.{i}.attn_norm": "h.{i}.ln_1",
-    "blocks.{i}.attn.qkv":  Rows(q="h.{i}.attn.q_proj",
-                                 k="h.{i}.attn.k_proj",
-                                 v="h.{i}.attn.v_proj"),
+    "blocks.{i}.attn.qkv":  "h.{i}.attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":  "h.{i}.attn.out_proj",
     "blocks.{i}.mlp.up":    "h.{i}.mlp.fc_in",
     "blocks.{i}.mlp.down":  "h.{i}.mlp.fc_out",
     "norm":                 "ln_f",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "attn.masked_bias", "attn.embed_positions")
-UNUSED = ("n_positions",  # positions are computed, so they have no end
-          "embd_pdrop", "rotary", "scale_attn_weights", "summary_activation",
-          "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj")
+UNUSED = (*SUMMARY, "n_positions",  # positions are computed, so they have no end
+          "embd_pdrop", "rotary", "scale_attn_weights")
 
 HEADS = {
     "GPTJModel":                     Base(),

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dropout,
-    Gated,
-    Own,
-    Pre,
-    RMSNorm,
-    ScaledTokens,
-    Stack,
-)
+from armature.model.spec import Attention, Block, Gated, Own, Pre, RMSNorm, ScaledTokens, Stack
 from armature.outputs.tasks import Base, CausalLM
 
 if TYPE_CHECKING:
@@ -25,38 +16,20 @@ if TYPE_CHECKING:
 
     from armature.layers.context import Context
 
-DEFAULTS = {
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": None,
-    "hidden_act": "silu",
-    "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
-    "rms_norm_eps": 1e-6,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "tie_word_embeddings": False,
-    "attention_bias": False,
-    "attention_dropout": 0.0,
-    "mlp_bias": False,
+LIKE = llama
+DEFAULTS = llama.DEFAULTS | {
     "embedding_multiplier": 1.0,
     "logits_scaling": 1.0,
     "residual_multiplier": 1.0,
     "attention_multiplier": 1.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm, factor = RMSNorm(c.rms_norm_eps), float(c.residual_multiplier)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
+        **heads(c),
         bias=(c.attention_bias, c.attention_bias),
         scale=c.attention_multiplier,
         causal=True,
@@ -64,13 +37,9 @@ def spec(c: Config) -> Stack:
     )
     plain = Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, c.mlp_bias))
     shared: dict = {}  # rotations of all blocks
-    return Stack(
-        embed=ScaledTokens(c.vocab_size, c.hidden_size, scale=c.embedding_multiplier),
-        block=lambda _index: Own(lambda: _damped()(plain, c.hidden_size, shared, factor)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    own = Own(lambda: _damped()(plain, c.hidden_size, shared, factor))
+    tokens = ScaledTokens(c.vocab_size, c.hidden_size, scale=c.embedding_multiplier)
+    return replace(decoder(c, norm, lambda _index: own), embed=tokens)
 
 
 @cache
@@ -93,13 +62,7 @@ def _damped() -> type:
     return DampedBlock
 
 
-PREFIX = "model"
 # fmt: off
-NAMES = llama.NAMES
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
-
 HEADS = {
     "GraniteModel":       Base(),
     "GraniteForCausalLM": CausalLM(out="lm_head", bias=False,

@@ -10,21 +10,15 @@ from armature.arch import bert
 from armature.config import Config
 from armature.errors import ArgumentError
 from armature.model.spec import Learned, Own, Stack
-from armature.outputs.tasks import (
-    Base,
-    MaskedLM,
-    SequenceClassifier,
-    Spans,
-    TokenClassifier,
-)
+from armature.outputs.tasks import Base, MaskedLM, SequenceClassifier, Spans, TokenClassifier
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from armature.layers.embed import Inputs
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {"max_2d_position_embeddings": 1024}
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -96,8 +90,6 @@ NAMES = bert.NAMES | {
     "embed.high": "embeddings.h_position_embeddings",
     "embed.wide": "embeddings.w_position_embeddings",
 }
-ALIASES = bert.ALIASES
-IGNORED = bert.IGNORED
 UNUSED: tuple[str, ...] = ("classifier_dropout",)
 
 SPARE = "layoutlm.pooler.dense"  # HF: every class has a pooler, used or not

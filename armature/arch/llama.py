@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, rotary
-from armature.checkpoint.views import Rows
+from armature.arch import decoder, heads, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 DEFAULTS = {
@@ -17,7 +16,6 @@ DEFAULTS = {
     "num_key_value_heads": None,
     "hidden_act": "silu",
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": False,
     "attention_bias": False,
@@ -29,27 +27,14 @@ DEFAULTS = {
     "classifier_dropout": None,
     "hidden_dropout": None,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
-    attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        bias=(c.attention_bias, c.attention_bias),
-        causal=True,
-        rotary=turn,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, c.mlp_bias)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    norm, biased = RMSNorm(c.rms_norm_eps), (c.attention_bias, c.attention_bias)
+    attention = Attention(**heads(c), bias=biased, causal=True, rotary=rotary(c))
+    mlp = Gated(c.intermediate_size, c.hidden_act, c.mlp_bias)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp))
 
 
 PREFIX = "model"
@@ -57,25 +42,20 @@ PREFIX = "model"
 NAMES = {
     "embed.token":            "embed_tokens",
     "blocks.{i}.attn_norm":   "layers.{i}.input_layernorm",
-    "blocks.{i}.attn.qkv":    Rows(q="layers.{i}.self_attn.q_proj",
-                                   k="layers.{i}.self_attn.k_proj",
-                                   v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":    "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":    "layers.{i}.self_attn.o_proj",
     "blocks.{i}.mlp_norm":    "layers.{i}.post_attention_layernorm",
-    "blocks.{i}.mlp.gate_up": Rows(gate="layers.{i}.mlp.gate_proj", up="layers.{i}.mlp.up_proj"),
+    "blocks.{i}.mlp.gate_up": "layers.{i}.mlp.{gate,up}_proj",
     "blocks.{i}.mlp.down":    "layers.{i}.mlp.down_proj",
     "norm":                   "norm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq",)
-UNUSED: tuple[str, ...] = ()
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "LlamaModel":                     Base(),
     "LlamaForCausalLM":               CausalLM(out="lm_head", bias=False),
     "LlamaForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "LlamaForTokenClassification":    TokenClassifier(out="score", dropout=DROPOUT),
+    "LlamaForTokenClassification":    TokenClassifier(out="score"),
     "LlamaForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
 }
 # fmt: on

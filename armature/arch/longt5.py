@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import t5
-from armature.checkpoint.views import Rows, View
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Block, EncoderDecoder, Own
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
 
     from armature.layers.context import Context
 
+LIKE = t5
 DEFAULTS = t5.DEFAULTS | {
     "local_radius": 127,
     "global_block_size": 16,
     "encoder_attention_type": "local",
     "decoder_start_token_id": None,
 }
-SYNONYMS = t5.SYNONYMS
 _KINDS = {"local": "LocalSelfAttention", "transient-global": "TransientGlobalSelfAttention"}
 
 
@@ -157,25 +156,19 @@ def _biases() -> type:
     return Biases
 
 
-PREFIX = t5.PREFIX
-NAMES = t5.NAMES
-
-
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES as this kind of attention spells them."""
     attn = f"encoder.block.{{i}}.layer.0.{_KINDS[c.encoder_attention_type]}"
     first = attn.replace("{i}", "0")
-    return NAMES | {
+    return t5.NAMES | {
         "encoder.bias": f"{first}.relative_attention_bias",
         "encoder.bias.side": f"{first}.global_relative_attention_bias",
-        "encoder.blocks.{i}.attn.qkv": Rows(q=f"{attn}.q", k=f"{attn}.k", v=f"{attn}.v"),
+        "encoder.blocks.{i}.attn.qkv": f"{attn}.{{q,k,v}}",
         "encoder.blocks.{i}.attn.out": f"{attn}.o",
         "encoder.blocks.{i}.attn.norm": f"{attn}.global_input_layer_norm",
     }
 
 
-ALIASES = t5.ALIASES
-IGNORED = t5.IGNORED
 UNUSED = (*t5.UNUSED, "classifier_dropout")
 
 # fmt: off
@@ -186,4 +179,3 @@ HEADS = {
                                               tied=lambda _: True),
 }
 # fmt: on
-INPUTS = "t5"

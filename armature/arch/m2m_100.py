@@ -10,6 +10,7 @@ from armature.config import Config
 from armature.model.spec import ClosedSinusoidal, EncoderDecoder, Pre
 from armature.outputs.tasks import Base, Seq2SeqLM
 
+LIKE = bart
 DEFAULTS = bart.DEFAULTS | {
     "vocab_size": 128112,
     "activation_function": "relu",
@@ -18,7 +19,6 @@ DEFAULTS = bart.DEFAULTS | {
     "forced_eos_token_id": None,
     "num_labels": 2,
 }
-SYNONYMS = bart.SYNONYMS
 
 
 def spec(c: Config) -> EncoderDecoder:
@@ -27,11 +27,6 @@ def spec(c: Config) -> EncoderDecoder:
     return bart.body(c, bart.embed(c, ClosedSinusoidal(0, offset=pad + 1, pad=pad)), Pre)
 
 
-PREFIX = bart.PREFIX
-NAMES = bart.NAMES
-names = bart.names
-COPIES = bart.COPIES
-ALIASES = bart.ALIASES
 IGNORED = ("embed_positions.weights", "embed_positions.weight")  # the waves, computed here
 UNUSED = (*bart.UNUSED, "max_position_embeddings")  # waves have no end
 

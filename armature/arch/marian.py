@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from armature.arch import bart
-from armature.checkpoint.views import View
 from armature.config import Config
 from armature.model.spec import EncoderDecoder, Post, ScaledTokens, Stored, Untied
 from armature.outputs.tasks import Base
 
+LIKE = bart
 DEFAULTS = bart.DEFAULTS | {
     "vocab_size": 58101,
     "decoder_vocab_size": None,
@@ -21,7 +21,6 @@ DEFAULTS = bart.DEFAULTS | {
     "forced_eos_token_id": 0,
     "num_labels": 2,
 }
-SYNONYMS = bart.SYNONYMS
 
 
 def spec(c: Config) -> EncoderDecoder:
@@ -39,17 +38,14 @@ def _is_shared(c: Config) -> bool:
     return c.tie_word_embeddings and c.share_encoder_decoder_embeddings
 
 
-PREFIX = bart.PREFIX
 # fmt: off
-NAMES = bart.NAMES
 
-
-def names(c: Config) -> dict[str, str | View]:
+def names(c: Config) -> dict[str, str]:
     """Return NAMES; unless both halves read one table, each has its own."""
     if _is_shared(c):
-        return dict(NAMES)
-    return NAMES | {"encoder.embed.token": "encoder.embed_tokens",
-                    "decoder.embed.token": "decoder.embed_tokens"}
+        return bart.NAMES
+    return bart.NAMES | {"encoder.embed.token": "encoder.embed_tokens",
+                         "decoder.embed.token": "decoder.embed_tokens"}
 
 
 def copies(c: Config) -> dict[str, str]:
@@ -57,9 +53,6 @@ def copies(c: Config) -> dict[str, str]:
     return bart.COPIES if c.share_encoder_decoder_embeddings else {}
 
 
-ALIASES = bart.ALIASES
-IGNORED = bart.IGNORED
-UNUSED = bart.UNUSED
 
 HEADS = {
     "MarianModel":       Base(),

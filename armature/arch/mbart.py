@@ -8,8 +8,8 @@ from armature.arch import bart
 from armature.config import Config
 from armature.model.spec import EncoderDecoder, LayerNorm, Learned, Pre
 
+LIKE = bart
 DEFAULTS = bart.DEFAULTS | {"decoder_start_token_id": None, "num_labels": 2}
-SYNONYMS = bart.SYNONYMS
 
 
 def spec(c: Config) -> EncoderDecoder:
@@ -17,14 +17,6 @@ def spec(c: Config) -> EncoderDecoder:
     place = Learned(c.max_position_embeddings + 2, offset=2)
     return bart.body(c, bart.embed(c, place, norm=LayerNorm()), Pre)
 
-
-PREFIX = bart.PREFIX
-NAMES = bart.NAMES
-names = bart.names
-COPIES = bart.COPIES
-ALIASES = bart.ALIASES
-IGNORED = bart.IGNORED
-UNUSED = bart.UNUSED
 
 # fmt: off
 HEADS = {

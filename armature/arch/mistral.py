@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
+from armature.outputs.tasks import Spans
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 32000,
     "hidden_size": 4096,
@@ -17,7 +18,6 @@ DEFAULTS = {
     "head_dim": None,
     "hidden_act": "silu",
     "max_position_embeddings": 131072,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "bos_token_id": 1,
     "eos_token_id": 2,
@@ -25,43 +25,18 @@ DEFAULTS = {
     "sliding_window": 4096,
     "attention_dropout": 0.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
+    norm, window = RMSNorm(c.rms_norm_eps), c.stated("sliding_window")
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.stated("num_key_value_heads") or c.num_attention_heads,
-        bias=(False, False),
-        causal=True,
-        window=c.stated("sliding_window"),
-        rotary=turn,
+        **heads(c), bias=(False, False), causal=True, window=window, rotary=rotary(c)
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp))
 
 
-PREFIX = "model"
-# fmt: off
-NAMES = llama.NAMES
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
-
-HEADS = {
-    "MistralModel":                     Base(),
-    "MistralForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "MistralForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "MistralForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "MistralForQuestionAnswering":      Spans(out="qa_outputs"),
+HEADS = renamed(llama.HEADS, "Llama", "Mistral") | {
+    "MistralForQuestionAnswering": Spans(out="qa_outputs"),
 }
-# fmt: on
-INPUTS = "llama"

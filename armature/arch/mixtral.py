@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
-from armature.checkpoint.views import Stacked
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
 from armature.errors import ConfigError
-from armature.model.spec import Attention, Block, Dropout, MoE, Pre, RMSNorm, Stack, Tokens
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.model.spec import Attention, Block, MoE, Pre, RMSNorm, Stack
+from armature.outputs.tasks import Spans
 
+LIKE = llama
 DEFAULTS = llama.DEFAULTS | {
     "intermediate_size": 14336,
     "num_key_value_heads": 8,
@@ -25,57 +25,29 @@ SYNONYMS = {"num_experts": "num_local_experts"}
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    if c.num_experts_per_tok > c.num_local_experts:
+    experts, top = c.num_local_experts, c.num_experts_per_tok
+    if top > experts:
         raise ConfigError(
-            f"config.json: each token goes to {c.num_experts_per_tok} experts, "
-            f"but there are {c.num_local_experts}\n"
+            f"config.json: each token goes to {top} experts, but there are {experts}\n"
             "  → compare both with the original's config.json"
         )
     norm, turn = RMSNorm(c.rms_norm_eps), rotary(c, default_theta=1e6)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
-        bias=(False, False),
-        causal=True,
-        window=c.sliding_window,
-        rotary=turn,
+        **heads(c), bias=(False, False), causal=True, window=c.sliding_window, rotary=turn
     )
-    experts = MoE(
-        c.intermediate_size,
-        c.hidden_act,
-        bias=False,
-        experts=c.num_local_experts,
-        top=c.num_experts_per_tok,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, experts),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    mlp = MoE(c.intermediate_size, c.hidden_act, bias=False, experts=experts, top=top)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp))
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} | {
     "blocks.{i}.mlp.router":          "layers.{i}.block_sparse_moe.gate",
-    "blocks.{i}.mlp.experts.gate_up": Stacked(
-        gate="layers.{i}.block_sparse_moe.experts.{e}.w1",
-        up="layers.{i}.block_sparse_moe.experts.{e}.w3"),
-    "blocks.{i}.mlp.experts.down":    Stacked("layers.{i}.block_sparse_moe.experts.{e}.w2"),
+    "blocks.{i}.mlp.experts.gate_up": "layers.{i}.block_sparse_moe.experts.{e}.w{1,3}",
+    "blocks.{i}.mlp.experts.down":    "layers.{i}.block_sparse_moe.experts.{e}.w2",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 UNUSED = ("router_jitter_noise",)
 
-HEADS = {
-    "MixtralModel":                     Base(),
-    "MixtralForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "MixtralForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "MixtralForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "MixtralForQuestionAnswering":      Spans(out="qa_outputs"),
+HEADS = renamed(llama.HEADS, "Llama", "Mixtral") | {
+    "MixtralForQuestionAnswering": Spans(out="qa_outputs"),
 }
 # fmt: on
-INPUTS = "llama"

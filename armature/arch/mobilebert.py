@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import bert, refuse
 from armature.config import Config
-from armature.model.spec import Learned, Own, Stack
+from armature.model.spec import Dropout, Own, Stack
 from armature.outputs import tasks
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from armature.layers.embed import Inputs
     from armature.layers.kernels import Rule
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "hidden_size": 512,
     "num_hidden_layers": 24,
@@ -35,17 +35,18 @@ DEFAULTS = bert.DEFAULTS | {
     "normalization_type": "no_norm",
     "classifier_activation": True,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    refuse(c, classifier_activation=True)
+    refuse(c, position_embedding_type="absolute")
     if c.normalization_type != "layer_norm":
         refuse(c, normalization_type="no_norm")
-    stack = bert.encoder(c, Learned(c.max_position_embeddings))
-    return replace(
-        stack, embed=Own(lambda: _embed()(c)), block=lambda _index: Own(lambda: _block()(c))
+    return Stack(
+        embed=Own(lambda: _embed()(c)),
+        block=lambda _index: Own(lambda: _block()(c)),
+        depth=c.num_hidden_layers,
+        dropout=Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
     )
 
 
@@ -215,24 +216,24 @@ NAMES = bert.NAMES | {
     "blocks.{i}.more.{j}.mlp.down": "encoder.layer.{i}.ffn.{j}.output.dense",
     "blocks.{i}.more.{j}.norm":     "encoder.layer.{i}.ffn.{j}.output.LayerNorm",
 }
-ALIASES = bert.ALIASES
-IGNORED = bert.IGNORED
 UNUSED: tuple[str, ...] = ("true_hidden_size",)
 
 WORDS: dict[str, Any] = {**bert.WORDS, "rest": "cls.predictions.dense"}
-FIRST: dict[str, Any] = {"dense": "mobilebert.pooler.dense", "act": "tanh"}
+FIRST: dict[str, Any] = {"dense": "mobilebert.pooler.dense", "act": "tanh",
+                         "gate": "classifier_activation"}
 DROPOUT = "classifier_dropout hidden_dropout_prob"
 HEADS = {
     "MobileBertModel":                     tasks.Base(**FIRST),
     "MobileBertForPreTraining":            tasks.PreTraining(
-        pooler="mobilebert.pooler.dense", order="cls.seq_relationship", **WORDS),
+        pooler="mobilebert.pooler.dense", pooler_gate="classifier_activation",
+        order="cls.seq_relationship", **WORDS),
     "MobileBertForMaskedLM":               tasks.MaskedLM(**WORDS),
     "MobileBertForNextSentencePrediction": tasks.NextSentence(out="cls.seq_relationship", **FIRST),
     "MobileBertForSequenceClassification": tasks.SequenceClassifier(
         out="classifier", dropout=DROPOUT, **FIRST),
     "MobileBertForMultipleChoice":         tasks.MultipleChoice(
         out="classifier", dropout=DROPOUT, **FIRST),
-    "MobileBertForTokenClassification":    tasks.TokenClassifier(out="classifier", dropout=DROPOUT),
+    "MobileBertForTokenClassification":    tasks.TokenClassifier(out="classifier"),
     "MobileBertForQuestionAnswering":      tasks.Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import bert
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import Learned, Own, Stack
 from armature.outputs.tasks import (
@@ -30,7 +29,6 @@ DEFAULTS = bert.DEFAULTS | {
     "bos_token_id": 0,
     "eos_token_id": 2,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -63,9 +61,7 @@ PREFIX = "mpnet"
 # fmt: off
 NAMES = bert.NAMES | {
     "bias":                 "encoder.relative_attention_bias",
-    "blocks.{i}.attn.qkv":  Rows(q="encoder.layer.{i}.attention.attn.q",
-                                 k="encoder.layer.{i}.attention.attn.k",
-                                 v="encoder.layer.{i}.attention.attn.v"),
+    "blocks.{i}.attn.qkv":  "encoder.layer.{i}.attention.attn.{q,k,v}",
     "blocks.{i}.attn.out":  "encoder.layer.{i}.attention.attn.o",
     "blocks.{i}.attn_norm": "encoder.layer.{i}.attention.LayerNorm",
 }

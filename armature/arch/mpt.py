@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from armature.arch import head_width
 from armature.checkpoint.views import Joined
 from armature.config import Config
 from armature.model.spec import (
+    Alibi,
     Attention,
     Block,
     Dense,
@@ -41,7 +42,6 @@ DEFAULTS = {
     "no_bias": True,
     "embedding_fraction": 1.0,
     "norm_type": "low_precision_layernorm",
-    "initializer_range": 0.02,
     "classifier_dropout": None,
     "hidden_dropout": None,
 }
@@ -55,15 +55,11 @@ SYNONYMS = {
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     inner = c.attn_config or {}  # HF: whether and how steeply it slopes is not read
-    norm, heads, width = (
-        UnbiasedLayerNorm(c.layer_norm_epsilon),
-        c.num_attention_heads,
-        c.hidden_size,
-    )
+    norm, width = UnbiasedLayerNorm(c.layer_norm_epsilon), c.hidden_size
+    scale, clip = inner.get("softmax_scale"), inner.get("clip_qkv")
     plain = Attention(
-        heads, head_width(c), bias=(False, False), scale=inner.get("softmax_scale"), causal=True
+        c.num_attention_heads, head_width(c), bias=(False, False), scale=scale, causal=True
     )
-    clip = inner.get("clip_qkv")
     attention = Own(lambda: _clipped()(width, plain, clip)) if clip else plain
     dropped = inner.get("attn_pdrop") or 0.0
     return Stack(
@@ -71,18 +67,12 @@ def spec(c: Config) -> Stack:
         block=Block(Pre(norm), attention, Dense(4 * width, "gelu", bias=False)),
         depth=c.num_hidden_layers,
         norm=norm,
-        bias=Own(lambda: _alibi(heads)),
+        bias=Alibi(),
         dropout=Dropout(dropped, dropped),
     )
 
 
 # ------------------------------------------- its own organs: only building a model needs torch
-
-
-def _alibi(heads: int) -> Any:
-    from armature.layers.bias import Alibi
-
-    return Alibi(heads)
 
 
 @cache
@@ -123,19 +113,16 @@ NAMES = {
     "blocks.{i}.mlp.down":  "blocks.{i}.ffn.down_proj",
     "norm":                 "norm_f",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 # HF: slopes have no end, the mlp is four times as wide, and there are no biases, whatever is said.
 UNUSED = ("expansion_ratio", "max_seq_len", "learned_pos_emb", "no_bias", "norm_type",
           "logit_scale", "embedding_fraction", "resid_pdrop", "emb_pdrop", "init_device",
           "init_config", "tokenizer_name", "use_norm_bias", "fc_type", "verbose")
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "MptModel":                     Base(),
     "MptForCausalLM":               CausalLM(out="lm_head", bias=False),
     "MptForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "MptForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "MptForTokenClassification":    TokenClassifier(out="classifier"),
     "MptForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -5,20 +5,15 @@ from __future__ import annotations
 from armature.arch import t5
 from armature.outputs.tasks import Seq2SeqLM
 
+LIKE = t5
 DEFAULTS = t5.DEFAULTS | {
     "vocab_size": 250112,
     "d_ff": 1024,
     "num_layers": 8,
     "num_heads": 6,
     "feed_forward_proj": "gated-gelu",
+    "decoder_start_token_id": 0,
 }
-SYNONYMS = t5.SYNONYMS
-spec = t5.spec
-
-PREFIX = t5.PREFIX
-NAMES = t5.NAMES
-ALIASES = t5.ALIASES
-IGNORED = t5.IGNORED
 UNUSED = (*t5.UNUSED, "scale_decoder_outputs")
 
 # fmt: off

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Block,
-    Dropout,
-    Gated,
-    Late,
-    NormedTogether,
-    RMSNorm,
-    Stack,
-    Tokens,
-)
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
+from armature.model.spec import Block, Gated, Late, NormedTogether, RMSNorm, Stack
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 50304,
     "hidden_size": 4096,
@@ -25,7 +16,6 @@ DEFAULTS = {
     "num_key_value_heads": None,
     "hidden_act": "silu",
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "pad_token_id": 1,
     "eos_token_id": 50279,
     "tie_word_embeddings": False,
@@ -33,31 +23,16 @@ DEFAULTS = {
     "attention_dropout": 0.0,
     "rms_norm_eps": 1e-5,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm = RMSNorm(c.rms_norm_eps)
-    attention = NormedTogether(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        bias=(c.attention_bias, c.attention_bias),
-        causal=True,
-        rotary=rotary(c),
-        norm=norm,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Late(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    norm, biased = RMSNorm(c.rms_norm_eps), (c.attention_bias, c.attention_bias)
+    attention = NormedTogether(**heads(c), bias=biased, causal=True, rotary=rotary(c), norm=norm)
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    return decoder(c, norm, Block(Late(norm), attention, mlp))
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in llama.NAMES.items() if not name.endswith("_norm")} | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
@@ -65,14 +40,7 @@ NAMES = {name: row for name, row in llama.NAMES.items() if not name.endswith("_n
     "blocks.{i}.attn_post":   "layers.{i}.post_attention_layernorm",
     "blocks.{i}.mlp_post":    "layers.{i}.post_feedforward_layernorm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
-HEADS = {
-    "Olmo2Model":                     Base(),
-    "Olmo2ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Olmo2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Olmo2", "ForTokenClassification", "ForQuestionAnswering")
 # fmt: on
 INPUTS = "gpt2"

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import gpt2, head_width
+from armature.arch import decoder, gpt2, head_width
 from armature.config import Config
 from armature.errors import ConfigError, nearest
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Learned,
-    Post,
-    Stack,
-    Tokens,
-)
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Post, Stack
+from armature.outputs.tasks import Base, CausalLM, DoubleHeads, SequenceClassifier
 
 DEFAULTS = {
     "vocab_size": 40478,
@@ -29,7 +19,11 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "initializer_range": 0.02,
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "summary_activation": None,
+    "summary_proj_to_labels": True,
+    "summary_first_dropout": 0.1,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",
@@ -51,16 +45,15 @@ def spec(c: Config) -> Stack:
     """
     if c.afn not in _ACTS:
         raise ConfigError(f"config.json: afn is {c.afn!r}.{nearest(str(c.afn), _ACTS)}")
-    width = c.hidden_size
-    return Stack(
-        embed=Tokens(c.vocab_size, width, position=Learned(c.max_position_embeddings), types=-1),
-        block=Block(
-            Post(LayerNorm(c.layer_norm_epsilon)),
-            Attention(c.num_attention_heads, head_width(c), causal=True),
-            Dense(4 * width, _ACTS[c.afn]),
-        ),
-        depth=c.num_hidden_layers,
-        dropout=Dropout(c.resid_pdrop, c.attn_pdrop),
+    attention = Attention(c.num_attention_heads, head_width(c), causal=True)
+    mlp = Dense(4 * c.hidden_size, _ACTS[c.afn])
+    return decoder(
+        c,
+        None,
+        Block(Post(LayerNorm(c.layer_norm_epsilon)), attention, mlp),
+        Dropout(c.resid_pdrop, c.attn_pdrop),
+        position=Learned(c.max_position_embeddings),
+        types=-1,
     )
 
 
@@ -69,23 +62,20 @@ NAMES = {name: row for name, row in gpt2.NAMES.items() if name.startswith("block
     "embed.token": "tokens_embed",
     "embed.position": "positions_embed",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attn.bias", "position_ids")
 UNUSED = (
     "n_ctx",
     "n_special",
     "predict_special_tokens",
     "embd_pdrop",
-    "summary_activation",
-    "summary_first_dropout",
-    "summary_proj_to_labels",
-    "summary_type",
-    "summary_use_proj",
 )
 
 HEADS = {
     "OpenAIGPTModel": Base(),
     "OpenAIGPTLMHeadModel": CausalLM(out="lm_head", bias=False),
+    "OpenAIGPTDoubleHeadsModel": DoubleHeads(
+        out="lm_head", bias=False, summary="multiple_choice_head.summary"
+    ),
     "OpenAIGPTForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
 }
 INPUTS = "openai-gpt"

@@ -6,7 +6,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from armature.arch import head_width
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -126,9 +125,7 @@ NAMES = {
     "embed.position":       "decoder.embed_positions",
     "embed.widen":          "decoder.project_in",
     "blocks.{i}.attn_norm": "decoder.layers.{i}.self_attn_layer_norm",
-    "blocks.{i}.attn.qkv":  Rows(q="decoder.layers.{i}.self_attn.q_proj",
-                                 k="decoder.layers.{i}.self_attn.k_proj",
-                                 v="decoder.layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":  "decoder.layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":  "decoder.layers.{i}.self_attn.out_proj",
     "blocks.{i}.mlp_norm":  "decoder.layers.{i}.final_layer_norm",
     "blocks.{i}.mlp.up":    "decoder.layers.{i}.fc1",

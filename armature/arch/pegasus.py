@@ -9,6 +9,7 @@ from armature.config import Config
 from armature.model.spec import EncoderDecoder, Pre, ScaledTokens, Stored
 from armature.outputs.tasks import Base
 
+LIKE = bart
 DEFAULTS = bart.DEFAULTS | {
     "pad_token_id": 0,
     "eos_token_id": 1,
@@ -17,7 +18,6 @@ DEFAULTS = bart.DEFAULTS | {
     "forced_eos_token_id": 1,
     "num_labels": 2,
 }
-SYNONYMS = bart.SYNONYMS
 
 
 def spec(c: Config) -> EncoderDecoder:
@@ -27,14 +27,6 @@ def spec(c: Config) -> EncoderDecoder:
     scaled = ScaledTokens(tokens.vocab, tokens.width, tokens.position, scale=tokens.scale)
     return replace(body, decoder=replace(body.decoder, embed=scaled))
 
-
-PREFIX = bart.PREFIX
-NAMES = bart.NAMES
-names = bart.names
-COPIES = bart.COPIES
-ALIASES = bart.ALIASES
-IGNORED = bart.IGNORED
-UNUSED = bart.UNUSED
 
 # fmt: off
 HEADS = {

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, rotary
-from armature.checkpoint.views import Rows
+from armature.arch import decoder, heads, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Parallel,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Parallel, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
 DEFAULTS = {
@@ -29,7 +19,6 @@ DEFAULTS = {
     "attention_dropout": 0.0,
     "hidden_act": "gelu_new",
     "max_position_embeddings": 2048,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "tie_word_embeddings": False,
     "partial_rotary_factor": 0.5,
@@ -37,27 +26,16 @@ DEFAULTS = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = LayerNorm(c.layer_norm_eps)
-    attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        causal=True,
-        rotary=rotary(c),
-        norm=norm if c.qk_layernorm else None,
-    )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Parallel(norm), attention, Dense(c.intermediate_size, c.hidden_act)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_pdrop, c.attention_dropout),
-    )
+    normed = norm if c.qk_layernorm else None
+    attention = Attention(**heads(c), causal=True, rotary=rotary(c), norm=normed)
+    block = Block(Parallel(norm), attention, Dense(c.intermediate_size, c.hidden_act))
+    dropout = Dropout(c.resid_pdrop, c.attention_dropout)
+    return decoder(c, norm, block, dropout)
 
 
 PREFIX = "model"
@@ -65,9 +43,7 @@ PREFIX = "model"
 NAMES = {
     "embed.token":            "embed_tokens",
     "blocks.{i}.attn_norm":   "layers.{i}.input_layernorm",
-    "blocks.{i}.attn.qkv":    Rows(q="layers.{i}.self_attn.q_proj",
-                                   k="layers.{i}.self_attn.k_proj",
-                                   v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":    "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_layernorm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_layernorm",
     "blocks.{i}.attn.out":    "layers.{i}.self_attn.dense",
@@ -75,7 +51,6 @@ NAMES = {
     "blocks.{i}.mlp.down":    "layers.{i}.mlp.fc2",
     "norm":                   "final_layernorm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq",)
 UNUSED = ("embd_pdrop",)
 
@@ -83,8 +58,7 @@ HEADS = {
     "PhiModel":                     Base(),
     "PhiForCausalLM":               CausalLM(out="lm_head"),
     "PhiForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "PhiForTokenClassification":    TokenClassifier(
-        out="score", dropout="classifier_dropout hidden_dropout"),
+    "PhiForTokenClassification":    TokenClassifier(out="score"),
 }
 # fmt: on
 INPUTS = "gpt2"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.checkpoint.views import Joined
 from armature.config import Config
 from armature.model.spec import (
@@ -15,10 +15,9 @@ from armature.model.spec import (
     Rotary,
     Stack,
     Switching,
-    Tokens,
 )
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 32064,
     "hidden_size": 3072,
@@ -32,7 +31,6 @@ DEFAULTS = {
     "hidden_act": "silu",
     "max_position_embeddings": 4096,
     "original_max_position_embeddings": 4096,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-5,
     "tie_word_embeddings": False,
     "bos_token_id": 1,
@@ -40,33 +38,22 @@ DEFAULTS = {
     "pad_token_id": 32000,
     "sliding_window": None,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = RMSNorm(c.rms_norm_eps)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads or c.num_attention_heads,
-        bias=(False, False),
-        causal=True,
-        window=c.sliding_window,
-        rotary=_turn(c),
+        **heads(c), bias=(False, False), causal=True, window=c.sliding_window, rotary=_turn(c)
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.resid_pdrop, c.attention_dropout),
-    )
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    dropout = Dropout(c.resid_pdrop, c.attention_dropout)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout)
 
 
 def _turn(c: Config) -> Rotary:
     """Return the rotations: older files have two more names for their scaling."""
-    table = c.get("rope_parameters") or c.get("rope_scaling") or {}
+    table = c.get("rope_scaling") or c.get("rope_parameters") or {}
     if not isinstance(table, dict):
         return rotary(c)  # says what is wrong
     kind = table.get("rope_type") or table.get("type") or "default"
@@ -81,21 +68,12 @@ def _turn(c: Config) -> Rotary:
     return Switching(turn.width, turn.settings) if longer else turn
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.qkv":    Joined("layers.{i}.self_attn.qkv_proj"),
     "blocks.{i}.mlp.gate_up": Joined("layers.{i}.mlp.gate_up_proj"),
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 UNUSED = ("embd_pdrop",)
 
-HEADS = {
-    "Phi3Model":                     Base(),
-    "Phi3ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Phi3ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Phi3ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Phi3", "ForQuestionAnswering")
 # fmt: on
-INPUTS = "llama"

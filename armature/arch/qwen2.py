@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, renamed, rotary, sees_window
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 151936,
     "hidden_size": 4096,
@@ -16,7 +16,6 @@ DEFAULTS = {
     "num_key_value_heads": 32,
     "hidden_act": "silu",
     "max_position_embeddings": 32768,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": False,
     "use_sliding_window": False,
@@ -25,7 +24,6 @@ DEFAULTS = {
     "layer_types": None,
     "attention_dropout": 0.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -35,39 +33,12 @@ def spec(c: Config) -> Stack:
     window = window if c.use_sliding_window else None
 
     def block(index: int) -> Block:
-        attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.stated("num_key_value_heads") or c.num_attention_heads,
-            bias=(True, False),
-            causal=True,
-            window=window if sees_window(c, index, otherwise=index >= first) else None,
-            rotary=turn,
-        )
+        seen = window if sees_window(c, index, otherwise=index >= first) else None
+        attention = Attention(**heads(c), bias=(True, False), causal=True, window=seen, rotary=turn)
         return Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False))
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block)
 
 
-PREFIX = "model"
-# fmt: off
-NAMES = llama.NAMES
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
-
-HEADS = {
-    "Qwen2Model":                     Base(),
-    "Qwen2ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Qwen2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen2ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "Qwen2ForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
-}
-# fmt: on
+HEADS = renamed(llama.HEADS, "Llama", "Qwen2")
 INPUTS = "qwen2"

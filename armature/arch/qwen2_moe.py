@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, rotary, sees_window
-from armature.checkpoint.views import Rows, Stacked
+from armature.arch import decoder, heads, rotary, sees_window
 from armature.config import Config
 from armature.errors import ConfigError
-from armature.model.spec import (
-    Attention,
-    Block,
-    Dropout,
-    Gated,
-    MoE,
-    PlainMoE,
-    Pre,
-    RMSNorm,
-    Stack,
-    Tokens,
-)
+from armature.model.spec import Attention, Block, Gated, MoE, PlainMoE, Pre, RMSNorm, Stack
 from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
 
 DEFAULTS = {
@@ -29,7 +17,6 @@ DEFAULTS = {
     "num_key_value_heads": 16,
     "hidden_act": "silu",
     "max_position_embeddings": 32768,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": False,
     "use_sliding_window": False,
@@ -60,9 +47,7 @@ def spec(c: Config) -> Stack:
     def block(index: int) -> Block:
         near = sees_window(c, index, otherwise=index % 2 == 0 and index < first)
         attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.num_key_value_heads,
+            **heads(c),
             bias=(c.qkv_bias, False),
             causal=True,
             window=window if near else None,
@@ -70,13 +55,7 @@ def spec(c: Config) -> Stack:
         )
         return Block(Pre(norm), attention, mlp(c, index, c.shared_expert_intermediate_size))
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block)
 
 
 def mlp(c: Config, index: int, shared: int) -> Gated:
@@ -86,14 +65,14 @@ def mlp(c: Config, index: int, shared: int) -> Gated:
         ConfigError: a token goes to more experts than there are, or no layer can be counted.
     """
     experts, top, step = c.num_local_experts, c.num_experts_per_tok, c.decoder_sparse_step
-    if step < 1 or experts < top:
+    if step < 1 or 0 < experts < top:
         raise ConfigError(
             f"config.json: each token goes to {top} of {experts} experts in every {step}th layer\n"
             "  → compare `num_experts_per_tok`, `num_experts` and `decoder_sparse_step` with the "
             "original's config.json"
         )
     plain = Gated(c.intermediate_size, c.hidden_act, bias=False)
-    if index in c.mlp_only_layers or (index + 1) % step:
+    if not experts or index in c.mlp_only_layers or (index + 1) % step:
         return plain
     return (MoE if c.norm_topk_prob else PlainMoE)(
         c.moe_intermediate_size, c.hidden_act, bias=False, experts=experts, top=top, shared=shared
@@ -105,34 +84,26 @@ PREFIX = "model"
 NAMES = {
     "embed.token":                    "embed_tokens",
     "blocks.{i}.attn_norm":           "layers.{i}.input_layernorm",
-    "blocks.{i}.attn.qkv":            Rows(q="layers.{i}.self_attn.q_proj",
-                                           k="layers.{i}.self_attn.k_proj",
-                                           v="layers.{i}.self_attn.v_proj"),
+    "blocks.{i}.attn.qkv":            "layers.{i}.self_attn.{q,k,v}_proj",
     "blocks.{i}.attn.out":            "layers.{i}.self_attn.o_proj",
     "blocks.{i}.mlp_norm":            "layers.{i}.post_attention_layernorm",
-    "blocks.{i}.mlp.gate_up":         Rows(gate="layers.{i}.mlp.gate_proj",
-                                           up="layers.{i}.mlp.up_proj"),
+    "blocks.{i}.mlp.gate_up":         "layers.{i}.mlp.{gate,up}_proj",
     "blocks.{i}.mlp.down":            "layers.{i}.mlp.down_proj",
     "blocks.{i}.mlp.router":          "layers.{i}.mlp.gate",
-    "blocks.{i}.mlp.experts.gate_up": Stacked(gate="layers.{i}.mlp.experts.{e}.gate_proj",
-                                              up="layers.{i}.mlp.experts.{e}.up_proj"),
-    "blocks.{i}.mlp.experts.down":    Stacked("layers.{i}.mlp.experts.{e}.down_proj"),
-    "blocks.{i}.mlp.shared.gate_up":  Rows(gate="layers.{i}.mlp.shared_expert.gate_proj",
-                                           up="layers.{i}.mlp.shared_expert.up_proj"),
+    "blocks.{i}.mlp.experts.gate_up": "layers.{i}.mlp.experts.{e}.{gate,up}_proj",
+    "blocks.{i}.mlp.experts.down":    "layers.{i}.mlp.experts.{e}.down_proj",
+    "blocks.{i}.mlp.shared.gate_up":  "layers.{i}.mlp.shared_expert.{gate,up}_proj",
     "blocks.{i}.mlp.shared.down":     "layers.{i}.mlp.shared_expert.down_proj",
     "blocks.{i}.mlp.shared_gate":     "layers.{i}.mlp.shared_expert_gate",
     "norm":                           "norm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("rotary_emb.inv_freq",)
-UNUSED: tuple[str, ...] = ()
 
-DROPOUT = "classifier_dropout hidden_dropout"
 HEADS = {
     "Qwen2MoeModel":                     Base(),
     "Qwen2MoeForCausalLM":               CausalLM(out="lm_head", bias=False),
     "Qwen2MoeForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen2MoeForTokenClassification":    TokenClassifier(out="score", dropout=DROPOUT),
+    "Qwen2MoeForTokenClassification":    TokenClassifier(out="score"),
     "Qwen2MoeForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary, sees_window
+from armature.arch import decoder, heads, llama, renamed, rotary, sees_window
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Gated, Pre, RMSNorm, Stack, Tokens
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.model.spec import Attention, Block, Gated, Pre, RMSNorm, Stack
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 151936,
     "hidden_size": 4096,
@@ -17,7 +17,6 @@ DEFAULTS = {
     "head_dim": 128,
     "hidden_act": "silu",
     "max_position_embeddings": 32768,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": False,
     "attention_bias": False,
@@ -27,53 +26,30 @@ DEFAULTS = {
     "layer_types": None,
     "attention_dropout": 0.0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
+    norm, turn, biased = RMSNorm(c.rms_norm_eps), rotary(c), (c.attention_bias, c.attention_bias)
     window, first = c.stated("sliding_window"), c.max_window_layers
     window = window if c.use_sliding_window else None
 
     def block(index: int) -> Block:
+        seen = window if sees_window(c, index, otherwise=index >= first) else None
         attention = Attention(
-            c.num_attention_heads,
-            head_width(c),
-            kv_heads=c.stated("num_key_value_heads") or c.num_attention_heads,
-            bias=(c.attention_bias, c.attention_bias),
-            causal=True,
-            window=window if sees_window(c, index, otherwise=index >= first) else None,
-            rotary=turn,
-            norm=norm,
+            **heads(c), bias=biased, causal=True, window=seen, rotary=turn, norm=norm
         )
         return Block(Pre(norm), attention, Gated(c.intermediate_size, c.hidden_act, bias=False))
 
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=block,
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
-    )
+    return decoder(c, norm, block)
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
-HEADS = {
-    "Qwen3Model":                     Base(),
-    "Qwen3ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Qwen3ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen3ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-    "Qwen3ForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Qwen3")
 # fmt: on
 INPUTS = "qwen2"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, qwen2_moe, rotary
+from armature.arch import decoder, heads, qwen2_moe, renamed, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dropout, Pre, RMSNorm, Stack, Tokens
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, Spans, TokenClassifier
+from armature.model.spec import Attention, Block, Pre, RMSNorm, Stack
+from armature.outputs.tasks import Spans
 
+LIKE = qwen2_moe
 DEFAULTS = {
     "vocab_size": 151936,
     "hidden_size": 2048,
@@ -16,7 +17,6 @@ DEFAULTS = {
     "num_key_value_heads": 4,
     "hidden_act": "silu",
     "max_position_embeddings": 32768,
-    "initializer_range": 0.02,
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": False,
     "attention_bias": False,
@@ -26,14 +26,14 @@ DEFAULTS = {
     "decoder_sparse_step": 1,
     "moe_intermediate_size": 768,
     "num_experts_per_tok": 8,
-    "num_experts": 128,
+    "num_local_experts": 128,
     "norm_topk_prob": False,
     "output_router_logits": False,
     "router_aux_loss_coef": 0.001,
     "mlp_only_layers": (),
 }
 # Files spell the number of experts in either way.
-SYNONYMS = {"num_local_experts": "num_experts", "num_experts": "num_local_experts"}
+SYNONYMS = {"num_experts": "num_local_experts"}
 
 
 def spec(c: Config) -> Stack:
@@ -41,41 +41,25 @@ def spec(c: Config) -> Stack:
     norm, turn = RMSNorm(c.rms_norm_eps), rotary(c)
     window = c.stated("sliding_window")
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
+        **heads(c),
         bias=(c.attention_bias, c.attention_bias),
         causal=True,
         window=window if c.use_sliding_window else None,
         rotary=turn,
         norm=norm,
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=lambda index: Block(Pre(norm), attention, qwen2_moe.mlp(c, index, shared=0)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(0.0, c.attention_dropout),
+    return decoder(
+        c, norm, lambda index: Block(Pre(norm), attention, qwen2_moe.mlp(c, index, shared=0))
     )
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in qwen2_moe.NAMES.items() if ".shared" not in name} | {
     "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_norm",
     "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = qwen2_moe.IGNORED
-UNUSED: tuple[str, ...] = ()
 
-DROPOUT = qwen2_moe.DROPOUT
-HEADS = {
-    "Qwen3MoeModel":                     Base(),
-    "Qwen3MoeForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Qwen3MoeForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Qwen3MoeForTokenClassification":    TokenClassifier(out="score", dropout=DROPOUT),
-    "Qwen3MoeForQuestionAnswering":      Spans(out="qa_outputs", prefix="transformer"),
+HEADS = renamed(qwen2_moe.HEADS, "Qwen2", "Qwen3") | {
+    "Qwen3MoeForQuestionAnswering": Spans(out="qa_outputs", prefix="transformer"),
 }
 # fmt: on
-INPUTS = "qwen2"

@@ -17,13 +17,13 @@ from armature.outputs.tasks import (
     TokenClassifier,
 )
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "vocab_size": 50265,
     "pad_token_id": 1,
     "bos_token_id": 0,
     "eos_token_id": 2,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -34,11 +34,8 @@ def spec(c: Config) -> Stack:
 
 PREFIX = "roberta"
 # fmt: off
-NAMES = bert.NAMES
 ALIASES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias",
            "lm_head.decoder.bias": "lm_head.bias"}
-IGNORED = bert.IGNORED
-UNUSED: tuple[str, ...] = ()
 
 WORDS: dict[str, Any] = {"dense": "lm_head.dense", "act": "gelu", "norm": "lm_head.layer_norm",
          "out": "lm_head.decoder", "names": {"head.out.bias": "lm_head.bias"},
@@ -52,7 +49,7 @@ HEADS = {
         dense="classifier.dense", act="tanh", out="classifier.out_proj", dropout=DROPOUT),
     "RobertaForMultipleChoice":         MultipleChoice(
         dense="roberta.pooler.dense", act="tanh", out="classifier", dropout=DROPOUT),
-    "RobertaForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
+    "RobertaForTokenClassification":    TokenClassifier(out="classifier"),
     "RobertaForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from armature.layers.embed import Inputs
     from armature.layers.kernels import Rule
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "vocab_size": 50000,
     "embedding_size": None,
     "max_position_embeddings": 1536,
     "rotary_value": False,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -50,6 +50,8 @@ def _waves() -> type[nn.Module]:
 
     class Waves(position.Learned):
         """Sines, then cosines, of each position's angles; stored, though never trained."""
+
+        by_column = True  # HF: RoFormer takes no positions; where values turn, padding shows
 
         def __init__(self, c: Config) -> None:
             super().__init__(c.max_position_embeddings, head_width(c), 0, None)
@@ -129,8 +131,6 @@ PREFIX = "roformer"
 # fmt: off
 NAMES = bert.NAMES | {"embed.project": "embeddings_project",
                       "embed.position": "encoder.embed_positions"}
-ALIASES = bert.ALIASES
-IGNORED = bert.IGNORED
 UNUSED = ("classifier_dropout",)
 
 HEADS = {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from armature.layers.context import Context
     from armature.layers.kernels import Rule
 
+LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "embedding_size": 768,
     "q_groups": 4,
@@ -33,7 +34,6 @@ DEFAULTS = bert.DEFAULTS | {
     "intermediate_groups": 4,
     "output_groups": 4,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
@@ -154,8 +154,6 @@ NAMES = {
     "blocks.{i}.mlp.down":   "encoder.layers.{i}.output.conv1d",
     "blocks.{i}.mlp_norm":   "encoder.layers.{i}.output.layernorm",
 }
-ALIASES = bert.ALIASES
-IGNORED = bert.IGNORED
 UNUSED = ("classifier_dropout",)
 
 SPARE = "transformer.pooler.dense"  # HF: every class has a pooler, used or not

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
-from armature.checkpoint.views import Stacked
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
-from armature.model.spec import (
-    Block,
-    Dropout,
-    Gated,
-    LayerNorm,
-    NormedApart,
-    Parallel,
-    Pre,
-    Stack,
-    Tokens,
-)
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
+from armature.model.spec import Block, Dropout, Gated, LayerNorm, NormedApart, Parallel, Pre, Stack
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 50304,
     "intermediate_size": 6912,
@@ -27,7 +16,6 @@ DEFAULTS = {
     "num_key_value_heads": 32,
     "hidden_act": "silu",
     "max_position_embeddings": 4096,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "tie_word_embeddings": False,
     "partial_rotary_factor": 0.25,
@@ -39,46 +27,30 @@ DEFAULTS = {
     "bos_token_id": 0,
     "eos_token_id": 0,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm = LayerNorm(c.layer_norm_eps)
     attention = NormedApart(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
+        **heads(c),
         bias=(c.use_qkv_bias, False),
         causal=True,
         rotary=rotary(c),
         norm=norm if c.qk_layernorm else None,
     )
     order = Parallel(norm) if c.use_parallel_residual else Pre(norm)
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(order, attention, Gated(c.intermediate_size, c.hidden_act, bias=False)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.hidden_dropout, c.attention_dropout),
-    )
+    mlp = Gated(c.intermediate_size, c.hidden_act, bias=False)
+    dropout = Dropout(c.hidden_dropout, c.attention_dropout)
+    return decoder(c, norm, Block(order, attention, mlp), dropout)
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = llama.NAMES | {
-    "blocks.{i}.attn.q_norm": Stacked("layers.{i}.self_attn.q_layernorm.norms.{e}"),
-    "blocks.{i}.attn.k_norm": Stacked("layers.{i}.self_attn.k_layernorm.norms.{e}"),
+    "blocks.{i}.attn.q_norm": "layers.{i}.self_attn.q_layernorm.norms.{e}",
+    "blocks.{i}.attn.k_norm": "layers.{i}.self_attn.k_layernorm.norms.{e}",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
-UNUSED: tuple[str, ...] = ()
 
-HEADS = {
-    "StableLmModel":                     Base(),
-    "StableLmForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "StableLmForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "StableLmForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-}
+HEADS = renamed(llama.HEADS, "Llama", "StableLm", "ForQuestionAnswering")
 # fmt: on
 INPUTS = "gpt_neox"

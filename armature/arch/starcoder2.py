@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width, llama, rotary
+from armature.arch import decoder, heads, llama, renamed, rotary
 from armature.config import Config
-from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Pre, Stack, Tokens
-from armature.outputs.tasks import Base, CausalLM, SequenceClassifier, TokenClassifier
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Pre, Stack
 
+LIKE = llama
 DEFAULTS = {
     "vocab_size": 49152,
     "hidden_size": 3072,
@@ -25,47 +25,27 @@ DEFAULTS = {
     "residual_dropout": 0.0,
     "embedding_dropout": 0.0,
     "use_bias": True,
-    "tie_word_embeddings": True,
 }
-SYNONYMS: dict[str, str] = {}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    norm = LayerNorm(c.norm_epsilon)
+    norm, biased = LayerNorm(c.norm_epsilon), (c.use_bias, c.use_bias)
     attention = Attention(
-        c.num_attention_heads,
-        head_width(c),
-        kv_heads=c.num_key_value_heads,
-        bias=(c.use_bias, c.use_bias),
-        causal=True,
-        window=c.sliding_window,
-        rotary=rotary(c),
+        **heads(c), bias=biased, causal=True, window=c.sliding_window, rotary=rotary(c)
     )
-    return Stack(
-        embed=Tokens(c.vocab_size, c.hidden_size),
-        block=Block(Pre(norm), attention, Dense(c.intermediate_size, c.hidden_act, c.use_bias)),
-        depth=c.num_hidden_layers,
-        norm=norm,
-        dropout=Dropout(c.residual_dropout, c.attention_dropout),
-    )
+    mlp = Dense(c.intermediate_size, c.hidden_act, c.use_bias)
+    dropout = Dropout(c.residual_dropout, c.attention_dropout)
+    return decoder(c, norm, Block(Pre(norm), attention, mlp), dropout)
 
 
-PREFIX = "model"
 # fmt: off
 NAMES = {name: row for name, row in llama.NAMES.items() if ".mlp." not in name} | {
     "blocks.{i}.mlp.up":   "layers.{i}.mlp.c_fc",
     "blocks.{i}.mlp.down": "layers.{i}.mlp.c_proj",
 }
-ALIASES: dict[str, str] = {}
-IGNORED = llama.IGNORED
 UNUSED = ("embedding_dropout",)
 
-HEADS = {
-    "Starcoder2Model":                     Base(),
-    "Starcoder2ForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "Starcoder2ForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
-    "Starcoder2ForTokenClassification":    TokenClassifier(out="score", dropout=llama.DROPOUT),
-}
+HEADS = renamed(llama.HEADS, "Llama", "Starcoder2", "ForQuestionAnswering")
 # fmt: on
 INPUTS = "gpt2"

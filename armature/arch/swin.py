@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Block,
@@ -36,7 +35,6 @@ DEFAULTS = {
     "drop_path_rate": 0.1,
     "hidden_act": "gelu",
     "use_absolute_embeddings": False,
-    "initializer_range": 0.02,
     "layer_norm_eps": 1e-5,
     "encoder_stride": 32,
     "out_features": None,
@@ -94,10 +92,8 @@ NAMES = {
     "embed.mask":     "embeddings.mask_token",
     "embed.position": "embeddings.position_embeddings",
     "stages.{i}.blocks.{j}.attn_norm": "encoder.layers.{i}.blocks.{j}.layernorm_before",
-    "stages.{i}.blocks.{j}.attn.qkv":  Rows(
-        q="encoder.layers.{i}.blocks.{j}.attention.self.query",
-        k="encoder.layers.{i}.blocks.{j}.attention.self.key",
-        v="encoder.layers.{i}.blocks.{j}.attention.self.value"),
+    "stages.{i}.blocks.{j}.attn.qkv":
+        "encoder.layers.{i}.blocks.{j}.attention.self.{query,key,value}",
     "stages.{i}.blocks.{j}.attn.bias.table":
         "encoder.layers.{i}.blocks.{j}.attention.self.relative_position_bias_table",
     "stages.{i}.blocks.{j}.attn.out":  "encoder.layers.{i}.blocks.{j}.attention.output.dense",
@@ -108,7 +104,6 @@ NAMES = {
     "stages.{i}.down.reduce": "encoder.layers.{i}.downsample.reduction",
     "norm":           "layernorm",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("attention.self.relative_position_index",)
 UNUSED = ("encoder_stride", "hidden_size", "num_layers", "out_features", "out_indices",
           "path_norm", "stage_names")

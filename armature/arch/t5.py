@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -37,7 +36,7 @@ DEFAULTS = {
     "is_encoder_decoder": True,
     "pad_token_id": 0,
     "eos_token_id": 1,
-    "decoder_start_token_id": 0,
+    "decoder_start_token_id": None,
     "classifier_dropout": 0.0,
     "scale_decoder_outputs": None,
 }
@@ -90,31 +89,24 @@ NAMES = {
     "encoder.embed.token":          "shared",
     "encoder.bias":                 "encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
     "encoder.blocks.{i}.attn_norm": "encoder.block.{i}.layer.0.layer_norm",
-    "encoder.blocks.{i}.attn.qkv":  Rows(q="encoder.block.{i}.layer.0.SelfAttention.q",
-                                         k="encoder.block.{i}.layer.0.SelfAttention.k",
-                                         v="encoder.block.{i}.layer.0.SelfAttention.v"),
+    "encoder.blocks.{i}.attn.qkv":  "encoder.block.{i}.layer.0.SelfAttention.{q,k,v}",
     "encoder.blocks.{i}.attn.out":  "encoder.block.{i}.layer.0.SelfAttention.o",
     "encoder.blocks.{i}.mlp_norm":  "encoder.block.{i}.layer.1.layer_norm",
     "encoder.blocks.{i}.mlp.up":    "encoder.block.{i}.layer.1.DenseReluDense.wi",
-    "encoder.blocks.{i}.mlp.gate_up": Rows(gate="encoder.block.{i}.layer.1.DenseReluDense.wi_0",
-                                           up="encoder.block.{i}.layer.1.DenseReluDense.wi_1"),
+    "encoder.blocks.{i}.mlp.gate_up": "encoder.block.{i}.layer.1.DenseReluDense.wi_{0,1}",
     "encoder.blocks.{i}.mlp.down":  "encoder.block.{i}.layer.1.DenseReluDense.wo",
     "encoder.norm":                 "encoder.final_layer_norm",
     "decoder.bias":                 "decoder.block.0.layer.0.SelfAttention.relative_attention_bias",
     "decoder.blocks.{i}.attn_norm": "decoder.block.{i}.layer.0.layer_norm",
-    "decoder.blocks.{i}.attn.qkv":  Rows(q="decoder.block.{i}.layer.0.SelfAttention.q",
-                                         k="decoder.block.{i}.layer.0.SelfAttention.k",
-                                         v="decoder.block.{i}.layer.0.SelfAttention.v"),
+    "decoder.blocks.{i}.attn.qkv":  "decoder.block.{i}.layer.0.SelfAttention.{q,k,v}",
     "decoder.blocks.{i}.attn.out":  "decoder.block.{i}.layer.0.SelfAttention.o",
     "decoder.blocks.{i}.cross_norm": "decoder.block.{i}.layer.1.layer_norm",
     "decoder.blocks.{i}.cross.q":   "decoder.block.{i}.layer.1.EncDecAttention.q",
-    "decoder.blocks.{i}.cross.kv":  Rows(k="decoder.block.{i}.layer.1.EncDecAttention.k",
-                                         v="decoder.block.{i}.layer.1.EncDecAttention.v"),
+    "decoder.blocks.{i}.cross.kv":  "decoder.block.{i}.layer.1.EncDecAttention.{k,v}",
     "decoder.blocks.{i}.cross.out": "decoder.block.{i}.layer.1.EncDecAttention.o",
     "decoder.blocks.{i}.mlp_norm":  "decoder.block.{i}.layer.2.layer_norm",
     "decoder.blocks.{i}.mlp.up":    "decoder.block.{i}.layer.2.DenseReluDense.wi",
-    "decoder.blocks.{i}.mlp.gate_up": Rows(gate="decoder.block.{i}.layer.2.DenseReluDense.wi_0",
-                                           up="decoder.block.{i}.layer.2.DenseReluDense.wi_1"),
+    "decoder.blocks.{i}.mlp.gate_up": "decoder.block.{i}.layer.2.DenseReluDense.wi_{0,1}",
     "decoder.blocks.{i}.mlp.down":  "decoder.block.{i}.layer.2.DenseReluDense.wo",
     "decoder.norm":                 "decoder.final_layer_norm",
 }
@@ -130,7 +122,7 @@ HEADS = {
         pick="eos", dense="classification_head.dense", act="tanh",
         out="classification_head.out_proj", dropout="classifier_dropout", prefix="transformer"),
     "T5ForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="classifier_dropout", half="encoder", prefix="transformer"),
+        out="classifier", half="encoder", prefix="transformer"),
     "T5ForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on

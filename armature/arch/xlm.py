@@ -6,7 +6,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import head_width, refuse
-from armature.checkpoint.views import Rows
 from armature.config import Config
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Own, Post, Stack
 from armature.outputs.tasks import (
@@ -173,15 +172,13 @@ NAMES = {
     "embed.position":       "position_embeddings",
     "embed.lang":           "lang_embeddings",
     "embed.norm":           "layer_norm_emb",
-    "blocks.{i}.attn.qkv":  Rows(q="attentions.{i}.q_lin", k="attentions.{i}.k_lin",
-                                 v="attentions.{i}.v_lin"),
+    "blocks.{i}.attn.qkv":  "attentions.{i}.{q,k,v}_lin",
     "blocks.{i}.attn.out":  "attentions.{i}.out_lin",
     "blocks.{i}.attn_norm": "layer_norm1.{i}",
     "blocks.{i}.mlp.up":    "ffns.{i}.lin1",
     "blocks.{i}.mlp.down":  "ffns.{i}.lin2",
     "blocks.{i}.mlp_norm":  "layer_norm2.{i}",
 }
-ALIASES: dict[str, str] = {}
 IGNORED = ("position_ids",)
 UNUSED = ("sinusoidal_embeddings", "embed_init_std", "unk_index", "mask_index", "is_decoder",
           "max_vocab", "min_count", "lang2id", "id2lang", "n_parameters",

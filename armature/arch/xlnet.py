@@ -282,8 +282,6 @@ NAMES = {
     "blocks.{i}.mlp.down":  "layer.{i}.ff.layer_2",
     "blocks.{i}.mlp_norm":  "layer.{i}.ff.layer_norm",
 }
-ALIASES: dict[str, str] = {}
-IGNORED: tuple[str, ...] = ()
 UNUSED = ("untie_r",)
 
 FIRST: dict[str, Any] = {"summary": "sequence_summary.summary", "out": "logits_proj"}
@@ -292,7 +290,7 @@ HEADS = {
     "XLNetLMHeadModel":                tasks.CausalLM(out="lm_loss", shift=False),
     "XLNetForSequenceClassification":  tasks.SequenceClassifier(**FIRST),
     "XLNetForMultipleChoice":          tasks.MultipleChoice(**FIRST),
-    "XLNetForTokenClassification":     tasks.TokenClassifier(out="classifier"),
+    "XLNetForTokenClassification":     tasks.TokenClassifier(out="classifier", dropout=""),
     "XLNetForQuestionAnsweringSimple": tasks.Spans(out="qa_outputs"),
     "XLNetForQuestionAnswering":       tasks.BeamSpans(),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -105,10 +105,13 @@ def load(  # noqa: PLR0913
     used: set[str] = set(twins)
     absent: list[Place] = []
     for place in list(places(model, names)):
-        found = {
-            pair.name: pair.name if pair.name in weights else names.find(pair.name, lookup)
-            for pair in place.pairs
-        }
+
+        def find(name: str) -> str | None:
+            return name if name in weights else names.find(name, lookup)
+
+        pairs = [_as_stored(pair, weights, find) for pair in place.pairs]
+        place = replace(place, pairs=pairs)
+        found = {pair.name: find(pair.name) for pair in pairs}
         used.update(names.canonical(name) for name in found)
         wrong = _mismatches(place, found, weights)
         if not wrong and all(found.values()):
@@ -133,6 +136,16 @@ def load(  # noqa: PLR0913
         initialise(place.module, place.name, fresh)
         place.fill(fresh)
     return report
+
+
+def _as_stored(pair: Pair, weights: Weights, find: Callable[[str], str | None]) -> Pair:
+    """Return a pair as it is, or in the older layout that the file has instead."""
+    if find(pair.name) is None:
+        for old in pair.older:
+            name = find(old.name)
+            if name is not None and weights[name].shape == old.shape:
+                return old
+    return pair
 
 
 def _mismatches(place: Place, found: dict[str, str | None], weights: Weights) -> list[Mismatch]:

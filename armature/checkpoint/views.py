@@ -5,25 +5,27 @@ one of our parameter and one of the disk's tensor. Where our parameter is such a
 copies nothing; else it copies from right to left. Saving copies from left to right, and every
 element of our parameter belongs to exactly one pair.
 
-    "name"                            the same tensor
-    Joined("name")                    of a packed map, its parts one after another
-    T("name")                         transposed; of a packed map, its parts one after another
-    Rows(q="a", k="b", v="c")         the parts of a packed map are tensors of their own
-    Grouped("name")                   rows of q, k and v interleaved by key-value head
-    Stacked("experts.{e}.w2")         our first axis is many tensors
-    Stacked(gate="….w1", up="….w3")   …each of our parts another one
+    "name"                    the same tensor
+    "{q,k,v}_proj"            the parts of a packed map, in their order, are tensors of their own
+    "experts.{e}.w2"          our first axis is many tensors
+    "experts.{e}.w{1,3}"      …each of our parts another one
+    Joined("name")            of a packed map, its parts one after another
+    T("name")                 transposed; of a packed map, its parts one after another
+    Grouped("name")           rows of q, k and v interleaved by key-value head
 
 Nothing here imports torch: views only use methods of the tensors they are given.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 Shape = tuple[int, ...]
 See = Callable[[Any], Any]
+_CHOICE = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
 
 def same(tensor: Any) -> Any:
@@ -39,6 +41,7 @@ class Pair:
     shape: Shape  # of the whole tensor on disk
     ours: See = same
     theirs: See = same
+    older: tuple[Pair, ...] = ()  # the same numbers, as some files have them instead; only read
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,11 @@ class Plain(View):
     name: str
 
     def templates(self) -> tuple[str, ...]:
-        """Return the one name."""
-        return (self.name,)
+        """Return the name, once with each of the words that it has in braces, as a shell does."""
+        before, *choice = _CHOICE.split(self.name, maxsplit=1)
+        if not choice:
+            return (self.name,)
+        return tuple(before + word + choice[1] for word in choice[0].split(","))
 
     def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
         """Yield one pair."""
@@ -119,19 +125,14 @@ class T(Plain):
             yield Pair(name, shape, theirs=lambda d: d.narrow(0, first, rows))
 
 
-class Rows(View):
+@dataclass(frozen=True)
+class Rows(Plain):
     """The parts of a packed map are tensors of their own."""
-
-    def __init__(self, **names: str) -> None:
-        self.names = names
-
-    def templates(self) -> tuple[str, ...]:
-        """Return one name for each part."""
-        return tuple(self.names.values())
 
     def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
         """Yield one pair."""
-        yield Pair(fill(self.names[target.part]) + target.end, target.shape)
+        name = self.templates()[list(target.parts).index(target.part)]
+        yield Pair(fill(name) + target.end, target.shape)
 
 
 @dataclass(frozen=True)
@@ -154,30 +155,29 @@ class Grouped(Plain):
         )
 
 
-class Stacked(View):
+@dataclass(frozen=True)
+class Stacked(Plain):
     """Our first axis counts tensors, {e} in their names; each may have several parts."""
-
-    def __init__(self, name: str = "", **names: str) -> None:
-        self.names = names or {"": name}
-
-    def templates(self) -> tuple[str, ...]:
-        """Return one name for each part, {e} still in it."""
-        return tuple(self.names.values())
 
     def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
         """Yield a pair for each tensor of the stack and each of its parts."""
+        names = self.templates()
+        parts = tuple(target.parts.values()) if len(names) > 1 else (target.shape[1],)
         for index in range(target.shape[0]):
             start = 0
-            for part, name in self.names.items():
-                rows = target.parts[part] if part else target.shape[1]
+            for name, rows in zip(names, parts, strict=True):
                 full = fill(name.replace("{e}", str(index))) + ".weight"
                 yield Pair(full, (rows, *target.shape[2:]), _layer_span(index, start, rows))
                 start += rows
 
 
 def as_view(row: str | View) -> View:
-    """Return the view that a row of NAMES stands for."""
-    return Plain(row) if isinstance(row, str) else row
+    """Return the view that a row of NAMES stands for; braces in a name say which."""
+    if isinstance(row, View):
+        return row
+    if "{e}" in row:
+        return Stacked(row)
+    return Rows(row) if _CHOICE.search(row) else Plain(row)
 
 
 def _layer_span(index: int, start: int, rows: int) -> See:

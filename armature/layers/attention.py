@@ -173,20 +173,23 @@ class CrossAttention(_Attention):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D)."""
         q = self._heads(self.q(x))  # (N, H, E)
-        k, v, keys = self._memory(context)  # (M, H, E), (M, H, E)
         rule = Rule(self.scale, dropout=self.dropout if self.training else 0.0)
-        if context.layer in context.record.attentions:
+        asked = context.layer in context.record.attentions
+        cache = context.cache
+        if cache is not None and context.layer in cache.cross and not asked:
+            return self.out(cache.attend_memory(context.layer, q, context.layout, rule))
+        k, v, keys = self._memory(context)  # (M, H, E), (M, H, E)
+        if asked:
             shares = kernels.weights(q, k, context.layout, keys, rule)
             context.record.kept_cross[context.layer] = shares
         return self.out(kernels.attend(q, k, v, context.layout, keys, rule))
 
     def _memory(self, context: Context) -> tuple[Tensor, Tensor, Layout]:
         cache = context.cache
-        if cache is not None and context.layer in cache.cross and cache.memory_layout is not None:
-            return *cache.cross[context.layer], cache.memory_layout
+        if cache is not None and context.layer in cache.cross:
+            return cache.recall(context.layer)
         assert context.memory is not None and context.memory_layout is not None
         k, v = (self._heads(part) for part in self.kv(context.memory))
         if cache is not None:
-            cache.cross[context.layer] = (k, v)
-            cache.memory_layout = context.memory_layout
+            cache.remember(context.layer, k, v, context.memory_layout)
         return k, v, context.memory_layout

@@ -10,118 +10,8 @@ from torch import Tensor
 from armature.batch import Layout
 from armature.errors import ArgumentError
 from armature.layers import kernels
+from armature.layers.columns import LayerCache, window_columns
 from armature.layers.kernels import Rule
-
-SLACK = 32  # tokens that a window keeps beyond its width, so that some can be taken back
-
-
-def window_columns(window: int) -> int:
-    """Return how many columns a layer has at most that looks back only so far."""
-    return 2 * (window + SLACK)
-
-
-@dataclass
-class LayerCache:
-    """Keys and values of one layer, (B, K, capacity, E); a row's tokens lie from the left."""
-
-    keys: Tensor | None = None
-    values: Tensor | None = None
-    window: int | None = None  # how far back the layer looks, if older tokens may go
-    gone: tuple[int, ...] = ()  # tokens of each row that went; () for none of any
-
-    def append(self, k: Tensor, v: Tensor, layout: Layout, capacity: int) -> None:
-        """Store packed k and v, (N, K, E), after each row's past."""
-        layout = self.held(layout)
-        if self._is_full(layout, capacity):
-            layout = self._slide(layout)
-        elif self.keys is None and self.window is not None and layout.longest > capacity > 0:
-            k, v, layout = self._newest(k, v, layout, self.window + SLACK)
-        self._reserve(k, layout, capacity)
-        assert self.keys is not None and self.values is not None
-        past = layout.past or (0,) * layout.rows
-        if len(set(past)) == 1 and len(set(layout.lengths)) == 1:
-            span = slice(past[0], past[0] + layout.lengths[0])
-            shape = (layout.rows, layout.lengths[0])
-            self.keys[:, :, span] = k.unflatten(0, shape).transpose(1, 2)
-            self.values[:, :, span] = v.unflatten(0, shape).transpose(1, 2)
-        else:
-            self.keys[layout.row_of, :, layout.counts] = k
-            self.values[layout.row_of, :, layout.counts] = v
-
-    def read(self) -> tuple[Tensor, Tensor]:
-        """Return all keys and values that are here, (B, K, capacity, E)."""
-        assert self.keys is not None and self.values is not None
-        return self.keys, self.values
-
-    def attend(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
-        """Let packed new tokens (N, H, E) attend to their rows → (N, H · E)."""
-        return kernels.attend_cached(q, *self.read(), self.held(layout), rule)
-
-    def weights(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
-        """Return how much new tokens (N, H, E) look at what is here → (B, H, T, S)."""
-        return kernels.weights_cached(q, self.read()[0], self.held(layout), rule)
-
-    def held(self, layout: Layout) -> Layout:
-        """Return a layout that counts only the tokens that are still here as past."""
-        if not any(self.gone) or not layout.past:
-            return layout
-        return layout.after(tuple(p - g for p, g in zip(layout.past, self.gone, strict=True)))
-
-    def _is_full(self, layout: Layout, capacity: int) -> bool:
-        if self.window is None or self.keys is None:
-            return False
-        most = max(self.keys.shape[2], capacity)
-        return layout.longest > most and max(layout.past, default=0) > self.window + SLACK
-
-    def _newest(
-        self, k: Tensor, v: Tensor, layout: Layout, most: int
-    ) -> tuple[Tensor, Tensor, Layout]:
-        """Return what is worth keeping of a long prompt."""
-        lengths = tuple(min(n, most) for n in layout.lengths)
-        self.gone = tuple(n - m for n, m in zip(layout.lengths, lengths, strict=True))
-        first = torch.tensor(self.gone, device=k.device)
-        new = layout.counts >= first[layout.row_of]
-        return k[new], v[new], Layout(lengths, max(lengths), layout.device)
-
-    def _slide(self, layout: Layout) -> Layout:
-        """Let go of what no new token looks at."""
-        assert self.keys is not None and self.values is not None and self.window is not None
-        most, device = self.window + SLACK, self.keys.device
-        out = tuple(max(0, past - most) for past in layout.past)
-        columns = torch.tensor(out, device=device)[:, None] + torch.arange(most, device=device)
-        columns = columns.clamp(max=self.keys.shape[2] - 1)[:, None, :, None]
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            index = columns.expand(-1, old.shape[1], -1, old.shape[3])
-            old[:, :, :most] = old.gather(2, index)
-        gone = self.gone or (0,) * layout.rows
-        self.gone = tuple(a + b for a, b in zip(gone, out, strict=True))
-        return layout.after(tuple(p - cut for p, cut in zip(layout.past, out, strict=True)))
-
-    def _reserve(self, k: Tensor, layout: Layout, capacity: int) -> None:
-        """Make room for the longest row, doubling where `capacity` was not enough."""
-        have = 0 if self.keys is None else self.keys.shape[2]
-        if have >= layout.longest:
-            return
-        size = max(capacity, layout.longest, 2 * have)
-        shape = (layout.rows, k.shape[1], size, k.shape[2])
-        for name in ("keys", "values"):
-            old, new = getattr(self, name), k.new_zeros(shape)
-            if old is not None:
-                new[:, :, :have] = old
-            setattr(self, name, new)
-
-    def select(self, rows: Tensor) -> None:
-        """Keep the rows named, in that order; a row may be named several times."""
-        if self.keys is not None and self.values is not None:
-            self.keys = self.keys.index_select(0, rows)
-            self.values = self.values.index_select(0, rows)
-        self.gone = tuple(self.gone[row] for row in rows.tolist()) if self.gone else ()
-
-    def clone(self) -> LayerCache:
-        """Return a copy."""
-        assert self.keys is not None and self.values is not None
-        return replace(self, keys=self.keys.detach().clone(), values=self.values.detach().clone())
 
 
 @dataclass
@@ -148,6 +38,20 @@ class Cache:
         """Return how many columns to make room for in a layer that looks back so far."""
         soon = self.slides is None and window is not None
         return min(self.capacity, window_columns(window)) if soon and window else self.capacity
+
+    def remember(self, layer: int, k: Tensor, v: Tensor, layout: Layout) -> None:
+        """Keep the keys and values (M, K, E) of what the rows look at besides."""
+        self.cross[layer], self.memory_layout = (k, v), layout
+
+    def recall(self, layer: int) -> tuple[Tensor, Tensor, Layout]:
+        """Return the keys and values (M, K, E) of every row's memory, and their layout."""
+        assert self.memory_layout is not None
+        return *self.cross[layer], self.memory_layout
+
+    def attend_memory(self, layer: int, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
+        """Let packed new tokens (N, H, E) attend to their memories → (N, H · E)."""
+        k, v, keys = self.recall(layer)
+        return kernels.attend(q, k, v, layout, keys, rule)
 
     def get_seq_length(self) -> int:
         """Return how many tokens the longest row holds."""
@@ -198,17 +102,39 @@ class Cache:
         rows = len(self.lengths)
         gone = [counts] * rows if isinstance(counts, int) else counts.tolist()
         kept = tuple(n - cut for n, cut in zip(self.lengths, gone, strict=True))
-        for layer in self.layers.values():
-            for n, cut, lost in zip(kept, gone, layer.gone, strict=False):
-                if cut and lost and n - (layer.window or 0) < lost:
+        for gone_of, window in self.windows():
+            for n, cut, lost in zip(kept, gone, gone_of, strict=False):
+                if cut and lost and n - window < lost:
                     raise ArgumentError(
-                        f"a cache whose layers keep windows of {layer.window} tokens has forgotten "
+                        f"a cache whose layers keep windows of {window} tokens has forgotten "
                         f"what came before token {lost}, so it cannot be cut to {n}.\n"
                         '  → pass cache_implementation="dynamic_full" to keep everything'
                     )
         self.lengths = kept
         if self.tokens is not None:
             self.tokens = tuple(row[:n] for row, n in zip(self.tokens, kept, strict=True))
+
+    def join(self, other: Cache) -> None:
+        """Add the rows of another cache of the same model below these."""
+        for index, layer in self.layers.items():
+            layer.join(other.layers[index])
+        self._join_memory(other)
+        self.lengths += other.lengths
+        self.tokens = None
+
+    def _join_memory(self, other: Cache) -> None:
+        mine, theirs = self.memory_layout, other.memory_layout
+        if mine is None or theirs is None:
+            return
+        for index, (k, v) in self.cross.items():
+            more = other.cross[index]
+            self.cross[index] = (torch.cat((k, more[0])), torch.cat((v, more[1])))
+        lengths = mine.lengths + theirs.lengths
+        self.memory_layout = Layout(lengths, max(lengths), mine.device)
+
+    def windows(self) -> list[tuple[tuple[int, ...], int]]:
+        """Return how many tokens of each row went, and how far back layers look that let go."""
+        return [(one.gone, one.window) for one in self.layers.values() if one.window is not None]
 
     def forget(self) -> None:
         """Forget all tokens; what cross-attention looks at stays."""

@@ -19,10 +19,22 @@ class Inputs:
 
     layout: Layout
     tokens: Tensor | None = None  # (N,)
+    whole: Tensor | None = None  # (B, T) the ids with their padding, which some positions count
     types: Tensor | None = None  # (N,)
     positions: Tensor | None = None  # (N,)
     embeds: Tensor | None = None  # (N, D)
     further: dict[str, Any] = field(default_factory=dict)  # of a call, unpacked: see `takes`
+
+    def keep_padding(self, pad: int) -> None:
+        """Make padding of tokens `pad`, computed and yet hidden, as it is in a compiled graph."""
+        old = self.layout
+        if old.index is not None:
+            whole, hidden = (old.width,) * old.rows, ~old.mask
+            self.layout = Layout(whole, old.width, old.device, past=old.past, hidden=hidden)
+            if self.tokens is not None:
+                self.tokens = old.unpack(self.tokens, pad).flatten()
+            if self.embeds is not None:
+                self.embeds = old.unpack(self.embeds).flatten(0, 1)
 
 
 class Embedding(nn.Embedding):
@@ -36,6 +48,7 @@ class Tokens(nn.Module):
     """Token, position and segment embeddings, their sum perhaps normed and projected."""
 
     takes: tuple[str, ...] = ()  # further arguments of a call that reach `Inputs.further`
+    answers: Any = None  # takes a result's fields apart; returns a field → the new one behind it
 
     def __init__(  # noqa: PLR0913
         self,
@@ -76,7 +89,7 @@ class Tokens(nn.Module):
         if self.position is not None:
             rows = inputs.positions
             if rows is None:
-                rows = self.position.rows(inputs.layout, inputs.tokens)
+                rows = self.position.rows(inputs.layout, inputs.tokens, inputs.whole)
             else:  # a caller's positions name rows of the table, unless the offset is its secret
                 rows = rows - (self.position.offset if self.position.pad is not None else 0)
             x = x + self.position(rows).to(x.dtype)

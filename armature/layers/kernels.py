@@ -60,11 +60,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor, layout: Layout, keys: Layout, rule: 
 
 def attend_cached(q: Tensor, k: Tensor, v: Tensor, layout: Layout, rule: Rule) -> Tensor:
     """Attention of packed new tokens (N, H, E) to a cache (B, K, capacity, E) → (N, H · E)."""
-    if set(layout.lengths) == {1}:  # one new token each: all rows in one call
+    even = len(set(layout.lengths)) == 1 and rule.content is None and rule.regions is None
+    if set(layout.lengths) == {1} or (even and rule.causal):  # all rows in one call
         mask = _step_mask(layout, rule, q)
         longest = layout.longest
-        y = _fused(q[:, :, None], k[:, :, :longest], v[:, :, :longest], mask, rule)
-        return y.flatten(1)
+        queries = q.unflatten(0, (layout.rows, -1)).transpose(1, 2)
+        y = _fused(queries, k[:, :, :longest], v[:, :, :longest], mask, rule)
+        return y.transpose(1, 2).flatten(2).flatten(0, 1)
     pieces = list(_cached(q, k, v, layout))
     return _run(pieces, q, rule, _score_masks(pieces, rule))
 
@@ -261,18 +263,19 @@ def _apart(piece: _Piece, regions: Tensor) -> Tensor:
 
 
 def _step_mask(layout: Layout, rule: Rule, like: Tensor) -> Tensor | None:
-    """Return the (B, 1 or H, 1, S) mask of one new token in each row."""
-    longest, totals = layout.longest, layout.totals
+    """Return the (B, 1 or H, Q, S) mask of as many new tokens in each row; each sees its past."""
+    longest, totals, new = layout.longest, layout.totals, layout.lengths[0]
     even = len(set(totals)) == 1
     windowed = rule.window is not None and longest > rule.window
-    if even and not windowed and rule.bias is None:
+    if even and new == 1 and not windowed and rule.bias is None:
         return None
     keys = torch.arange(longest, device=like.device)
     ends = torch.tensor(totals, device=like.device)
-    table = like.new_zeros(layout.rows, 1, 1, longest)
+    queries = ends[:, None] - torch.arange(new, 0, -1, device=like.device)  # (B, Q)
+    table = like.new_zeros(layout.rows, 1, new, longest)
     if rule.bias is not None:
-        table = rule.bias((ends - 1)[:, None], keys).to(like.dtype)
-    hidden = keys >= ends[:, None]
+        table = rule.bias(queries, keys).to(like.dtype)
+    hidden = keys > queries[..., None]
     if windowed and rule.window is not None:
-        hidden = hidden | (keys < ends[:, None] - rule.window)
-    return table.masked_fill(hidden[:, None, None, :], float("-inf"))
+        hidden = hidden | (keys <= queries[..., None] - rule.window)
+    return table.masked_fill(hidden[:, None], float("-inf"))

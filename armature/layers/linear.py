@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
+
+from armature.native import library
+from armature.native.program import Plan, Weight, Writer
 
 
 def _maker() -> str:
@@ -46,12 +53,71 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.linear(x, weight, bias)
 
 
+class _Plans(threading.local):
+    """The programs of single maps, for each thread its own: a program serves one at a time."""
+
+    def __init__(self) -> None:
+        self.known: WeakKeyDictionary[nn.Module, tuple[int, Plan]] = WeakKeyDictionary()
+        self.steady = False
+
+
+_PLANS = _Plans()
+
+
+@contextmanager
+def steadily() -> Iterator[None]:
+    """Compute rows, if they are few, so that none depends on how many others there are."""
+    before, _PLANS.steady = _PLANS.steady, True
+    try:
+        yield
+    finally:
+        _PLANS.steady = before
+
+
+_FEW = 8  # rows up to which the native kernels read a large weight faster than a matrix product
+_WORDS = 1 << 14  # outputs from which on they serve as many rows as decoding gives them
+_FEW_WORDS = 32
+_LARGE = 1 << 18  # numbers in a weight
+
+
+def by_kernels(module: Linear, input: Tensor) -> Tensor:
+    """Map (…, D) → (…, rows) by the native kernels."""
+    weight = module.native()
+    assert weight is not None
+    address, plan = _PLANS.known.get(module, (0, None))
+    if plan is None or address != weight.weight.data_ptr():
+        writer = Writer()
+        writer.linear("x", "y", weight)
+        plan = Plan(writer)
+        _PLANS.known[module] = (weight.weight.data_ptr(), plan)
+    flat = input.reshape(-1, weight.inputs)
+    return plan.run(flat, "x", "y").clone().view(*input.shape[:-1], weight.outputs)
+
+
 class Linear(nn.Linear):
     """One linear map."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(…, D) → (…, rows)."""
+        if (_PLANS.steady or self.weight.numel() >= _LARGE) and self._suits(input):
+            return by_kernels(self, input)
         return linear(input, self.weight, self.bias)
+
+    def _suits(self, input: Tensor) -> bool:
+        """Whether there are few rows, and the kernels can read them and the weight."""
+        few = _FEW_WORDS if _PLANS.steady or self.out_features >= _WORDS else _FEW
+        return (
+            input.numel() <= few * self.in_features
+            and input.dtype is torch.float32
+            and not torch.is_grad_enabled()
+            and not torch.compiler.is_compiling()
+            and library.kernels() is not None
+            and self.native() is not None
+        )
+
+    def native(self) -> Weight | None:
+        """Return the map as the native kernels read it, or None where they cannot."""
+        return Weight.of(self.weight.detach(), self.bias)
 
     @property
     def unwatched(self) -> bool:

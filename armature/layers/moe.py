@@ -26,6 +26,10 @@ class Experts(nn.Module):
         gate, up = linear(x, self.gate_up[expert]).chunk(2, dim=-1)
         return linear(self.act(gate) * up, self.down[expert])
 
+    def __len__(self) -> int:
+        """X, how many experts there are."""
+        return len(self.down)
+
 
 class MoE(nn.Module):
     """Mixture of experts (Shazeer et al., 2017), the weights of those chosen summing to one."""
@@ -60,7 +64,7 @@ class MoE(nn.Module):
         """(N, D), (N, top), (N, top) → (N, D), the sum of what the experts chosen say."""
         out = torch.zeros_like(x)
         if torch.compiler.is_compiling():  # who goes where is not known: all go everywhere
-            for expert in range(len(self.experts.down)):
+            for expert in range(len(self.experts)):
                 share = (weights * (chosen == expert)).sum(-1, keepdim=True)
                 out = out + self.experts(x, expert) * share
             return out

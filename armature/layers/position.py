@@ -17,6 +17,8 @@ Table = tuple[Tensor, Tensor]  # cosines and sines, each (N, width / 2)
 class Learned(nn.Module):
     """A trained table of positions; a token's row is its column, or its rank among real tokens."""
 
+    by_column = False  # whether decoding, too, counts padding before a text
+
     def __init__(self, size: int, width: int, offset: int, pad: int | None) -> None:
         super().__init__()  # a computed table of size 0 has no end
         self.size, self.width, self.offset, self.pad = size, width, offset, pad
@@ -25,22 +27,23 @@ class Learned(nn.Module):
     def _make(self) -> None:
         self.weight = nn.Parameter(torch.empty(self.size, self.width))
 
-    def rows(self, layout: Layout, tokens: Tensor | None) -> Tensor:
-        """Return (N,) positions before the offset, from the layout and packed token ids (N,)."""
+    def rows(self, layout: Layout, tokens: Tensor | None, whole: Tensor | None = None) -> Tensor:
+        """Return (N,) positions before the offset.
+
+        Args:
+            layout: of the packed batch.
+            tokens: (N,) packed ids.
+            whole: (B, T) ids with their padding; absent where it holds the table's padding id.
+        """
         if self.pad is None or tokens is None:
             return layout.columns
-        # Tokens that equal the padding id are not counted, even where the mask keeps them.
-        real = (tokens != self.pad).long()
-        if layout.hidden is not None:
-            real = real * layout.mask.flatten()
-        before = real.cumsum(0) - 1
-        if layout.rows > 1:
-            starts = torch.tensor(layout.starts, device=tokens.device)
-            first = torch.cat([real.new_zeros(1), real.cumsum(0)])[starts]
-            before = before - first[layout.row_of]
+        # HF: tokens that equal the padding id are not counted, even where the mask keeps them;
+        # all others are, even where it hides them.
+        whole = layout.unpack(tokens, fill=self.pad) if whole is None else whole
+        before = layout.pack((whole != self.pad).long().cumsum(1) - 1)
         if layout.past:
             before = before + torch.tensor(layout.past, device=tokens.device)[layout.row_of]
-        return torch.where(real.bool(), before, self.pad - self.offset)
+        return torch.where(tokens != self.pad, before, self.pad - self.offset)
 
     def after(self, columns: Tensor, tokens: Tensor) -> Tensor:
         """Return the rows (B,) of new tokens (B,) in these columns, counted from all before."""
@@ -69,7 +72,7 @@ class Learned(nn.Module):
 class Counted(Learned):
     """A trained table whose row is a token's rank among the real tokens of its row."""
 
-    def rows(self, layout: Layout, tokens: Tensor | None) -> Tensor:
+    def rows(self, layout: Layout, tokens: Tensor | None, whole: Tensor | None = None) -> Tensor:
         """Return (N,) positions before the offset."""
         return layout.counts
 
@@ -104,10 +107,10 @@ class StoredSinusoidal(Sinusoidal):
     def _make(self) -> None:
         self.register_buffer("weight", torch.empty(self.size, self.width))
         if not self.weight.is_meta:
-            self.compute(self.weight)
+            self.weight.copy_(self._table(self.size))
 
     def compute(self, weight: Tensor) -> None:
-        """Fill the table, which no file holds: saving leaves it out again."""
+        """Fill the table, which the file lacks: saving leaves it out again."""
         weight.copy_(self._table(self.size))
         self._non_persistent_buffers_set.add("weight")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from armature.layers import bias, embed, mlp, moe, norm, position
@@ -115,7 +116,7 @@ def _stack(anatomy: spec.Stack) -> Stack:
         list(blocks),
         schedule,
         _last(anatomy.norm, width),
-        _bias(anatomy),
+        _bias(anatomy, blocks),
     )
     _set_dropout(stack, anatomy.dropout)
     return stack
@@ -245,9 +246,9 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
     )
 
 
-def _cross(description: spec.Attention | None, width: int) -> nn.Module | None:
-    if description is None:
-        return None
+def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
+    if description is None or isinstance(description, spec.Own):
+        return None if description is None else description.make()
     return CrossAttention(
         width,
         description.heads,
@@ -276,22 +277,20 @@ def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:
             return mlp.Dense(width, description.width, description.act, bias=description.bias)
 
 
-def _bias(anatomy: spec.Stack) -> bias.Bias | None:
+def _bias(anatomy: spec.Stack, blocks: list[Block]) -> bias.Bias | None:
+    if isinstance(anatomy.bias, spec.Own):
+        return anatomy.bias.make()
+    if anatomy.bias is None or not blocks:
+        return None
+    first = blocks[0].attn
     match anatomy.bias:
-        case None:
-            return None
-        case spec.Own():
-            return anatomy.bias.make()
-        case spec.Relative():
-            first = anatomy.block if isinstance(anatomy.block, spec.Block) else anatomy.block(0)
-            assert isinstance(first, spec.Block)
-            assert isinstance(first.attn, spec.Attention)
-            return bias.Relative(
-                first.attn.heads,
-                anatomy.bias.buckets,
-                anatomy.bias.distance,
-                bidirectional=not isinstance(anatomy.bias, spec.OneWay),
-            )
+        case spec.RoundedAlibi():
+            return bias.Alibi(first.heads, scale=first.scale, dtype=torch.bfloat16)
+        case spec.Alibi():
+            return bias.Alibi(first.heads)
+        case spec.Relative(buckets, distance):
+            ahead = not isinstance(anatomy.bias, spec.OneWay)
+            return bias.Relative(first.heads, buckets, distance, bidirectional=ahead)
 
 
 def _set_dropout(body: nn.Module, dropout: spec.Dropout) -> None:

@@ -51,6 +51,7 @@ def pack(
     return Inputs(
         layout,
         tokens=None if ids is None else layout.pack(ids.reshape(rows, width)),
+        whole=None if ids is None else ids.reshape(rows, width),
         types=packed("token_type_ids"),
         positions=packed("position_ids"),
         embeds=None if embeds is None else layout.pack(embeds),
@@ -92,8 +93,8 @@ def record(states: tuple[int, ...], attentions: tuple[int, ...], *, router: bool
 
 
 def recorded(kept: Mapping[int, Tensor], asked: tuple[int, ...]) -> tuple[Tensor, ...] | None:
-    """Return what was kept, in the order asked; None where nothing was asked."""
-    return tuple(kept[index] for index in asked) if asked else None
+    """Return what was kept of layers that have it, in the order asked; None if nothing was."""
+    return tuple(kept[index] for index in asked if index in kept) if asked else None
 
 
 def shift_right(ids: Tensor, start: int | None, pad: int | None) -> Tensor:

@@ -104,6 +104,16 @@ class OneWay(Relative):
 
 
 @dataclass(frozen=True)
+class Alibi:
+    """For each head a slope times the key's position (Press et al., 2021)."""
+
+
+@dataclass(frozen=True)
+class RoundedAlibi(Alibi):
+    """Slopes and their products are rounded to bfloat16, and scaled together with the scores."""
+
+
+@dataclass(frozen=True)
 class Tokens:
     """Token embeddings and what is added to them."""
 
@@ -241,7 +251,7 @@ class Block:
     order: Pre
     attn: Attention | Own
     mlp: Dense | Own
-    cross: Attention | None = None
+    cross: Attention | Own | None = None
 
 
 @dataclass(frozen=True)
@@ -261,7 +271,7 @@ class Stack:
     block: Block | Callable[[int], Block | Own]
     depth: int
     norm: Norm | Own | None = None
-    bias: Relative | Own | None = None  # what the scores of every block know of distances
+    bias: Relative | Alibi | Own | None = None  # what the scores of every block know of distances
     schedule: tuple[int, ...] | None = None  # which block runs when; None: each once, in order
     dropout: Dropout = Dropout()
 

@@ -64,6 +64,7 @@ class Stack(nn.Module):
             shared={**inputs.further},
         )
         x = self.run(x, context)
+        inputs.layout = context.layout  # blocks of one's own may make rows shorter
         if cache is not None:
             cache.lengths = inputs.layout.totals
         return x

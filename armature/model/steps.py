@@ -15,7 +15,10 @@ from armature.errors import ArgumentError
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
+from armature.layers.linear import steadily
 from armature.layers.position import Rotary
+from armature.layers.slots import Slots
+from armature.model.plan import MOST_ROWS, pages, plan
 from armature.model.stack import Stack
 
 
@@ -37,7 +40,7 @@ class StackSteps:
         score: Callable[[Tensor], Tensor],
         prompt: Inputs,
         capacity: int,
-        memory: tuple[Tensor, Layout] | None = None,
+        memory: tuple[Tensor | None, Layout | None] = (None, None),
         place: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         """Keep what decoding needs.
@@ -50,9 +53,12 @@ class StackSteps:
             memory: what the stack attends to besides.
             place: columns and ids (N,) of new tokens → their positions.
         """
-        self._stack, self._score, self._place = stack, score, place
+        self._stack, self._place = stack, place
+        self._head = score
         self._prompt, self._memory = prompt, memory
-        self.cache = Cache(capacity)
+        self.cache: Any = self._empty(capacity)
+        paged = isinstance(self.cache, Slots)
+        self._plan: Any = plan(stack, remembers=memory[0] is not None) if paged else None
         self.whole: Tensor | None = None  # (B, T) where the caller's prompts have tokens
         self.seen: list[Seen] = []
         self.encoder_seen: dict[str, Any] = {}  # what an encoder showed, by the names of a result
@@ -77,6 +83,13 @@ class StackSteps:
         """Go on after what a cache holds, and keep what is read in it."""
         cache.capacity = max(cache.capacity, self.cache.capacity)
         self.cache = cache
+
+    def keep(self, *, slides: bool | None) -> None:
+        """Settle when layers that look back only so far let go; see `Cache.slides`."""
+        windows = any(getattr(getattr(b, "attn", None), "window", None) for b in self._stack.blocks)
+        if slides is None and windows and isinstance(self.cache, Slots):
+            self.cache = Cache(self.cache.capacity)  # each layer needs a memory of its own
+        self.cache.slides = slides
 
     def watch(self, *, states: bool, attentions: bool) -> None:
         """Keep in `seen` what each pass shows."""
@@ -126,16 +139,14 @@ class StackSteps:
 
     def start(self) -> Tensor:
         """Return the (B, V) scores of the token after each prompt."""
-        layout = self._prompt.layout
-        places = self._prompt.positions
-        if self._place is not None:
-            places = layout.columns
-        elif places is None:
+        if self._place is None and self._prompt.positions is None:
             # A row's positions count its own tokens, so padding beside it changes nothing.
-            places = self._prompt.positions = layout.counts
+            self._prompt.positions = self._prompt.layout.counts
         states = self._run(self._prompt)
-        ends = torch.tensor(layout.starts, device=states.device)
-        ends = ends + torch.tensor(layout.lengths, device=states.device) - 1
+        layout = self._prompt.layout  # embeddings of one's own may change it
+        places = layout.columns if self._place is not None else self._prompt.positions
+        assert places is not None
+        ends = layout.ends[1]
         self._types = None if self._prompt.types is None else self._prompt.types[ends]
         self._positions = places[ends] + 1
         return self._score(states[ends])
@@ -200,6 +211,20 @@ class StackSteps:
         if self._texts is not None:
             self._texts = [self._texts[row] for row in rows.tolist()]
 
+    def join(self, other: StackSteps) -> None:
+        """Go on with the rows of another generation, too, below these."""
+        self.cache.join(other.cache)
+        if self._types is not None and other._types is not None:
+            self._types = torch.cat((self._types, other._types))
+        self._positions = torch.cat((self._positions, other._positions))
+        self._order = torch.cat((self._order, other._order))
+        self._read, self._rows = (torch.empty(0), ()), None  # no pass has read both
+
+    @property
+    def joins(self) -> bool:
+        """Whether rows of several generations can go on together: none is ever read anew."""
+        return self._texts is None and not any(self._watched)
+
     def _read_anew(self) -> Tensor:
         """Read all rows as prompts: the keys kept of them no longer fit, or none are."""
         assert self._texts is not None
@@ -213,12 +238,32 @@ class StackSteps:
         self._prompt, self._stale = prompt, False
         return scores
 
+    def _empty(self, capacity: int) -> Cache:
+        return Slots(capacity) if pages(self._stack) else Cache(capacity)
+
+    def _score(self, states: Tensor) -> Tensor:
+        """(N, D) states → (N, V) scores; where there is a program, no row minds its neighbours."""
+        if self._plan is None:
+            return self._head(states)
+        with steadily():
+            return self._head(states)
+
+    def _planned(self, layout: Layout) -> bool:
+        """Whether the stack's program can read what comes: one token for each of some rows."""
+        single = bool(layout.past) and set(layout.lengths) == {1}
+        able = self._plan is not None and isinstance(self.cache, Slots)
+        return single and layout.rows <= MOST_ROWS and able
+
     def _run(self, inputs: Inputs) -> Tensor:
-        memory, layout = self._memory or (None, None)
-        every = frozenset(range(self._stack.depth + 1))
         states, attentions = self._watched
-        layers = every if states else frozenset(self._peeked)
-        record = Record(layers, every if attentions else frozenset())
+        peeked = frozenset(self._peeked)
+        if self._planned(inputs.layout) and not (states or attentions or peeked):
+            x = self._plan.step(inputs, self.cache)
+            self._read, self._rows = (x, inputs.layout.lengths), None
+            return x
+        memory, layout = self._memory
+        every = frozenset(range(self._stack.depth + 1))
+        record = Record(every if states else peeked, every if attentions else frozenset())
         x = self._stack(inputs, record, cache=self.cache, memory=memory, memory_layout=layout)
         self._read, self._rows = (x, inputs.layout.lengths), None
         self._early = record.kept_states if self._peeked else {}

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from armature.batch import Layout, extremes
 from armature.config import Config
-from armature.errors import ArgumentError, ConfigError, nearest
+from armature.errors import ArgumentError
 from armature.layers.act import activation
 from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 from armature.outputs import losses, tasks
 from armature.outputs.beams import Beams
 from armature.outputs.chain import LinearChain, inside_after_begin
+from armature.outputs.summary import Summary, rate
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Given:
     source: Tensor | None = None  # (B, T) ids as given, where a head looks for the end of a text
     labels: dict[str, Tensor] = field(default_factory=dict)
     choices: int = 1  # continuations of each sequence
+    mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
 
 
 class Spare(nn.Module):
@@ -46,11 +48,12 @@ class Path(nn.Module):
         super().__init__()
         self.spec, self.config = spec, config
         width, inner, labels = sizes
-        self.dropout_in = nn.Dropout(_rate(spec.dropout_in, config))
-        self.dense = Linear(width, inner) if spec.dense else None
+        self.dropout_in = nn.Dropout(rate(spec.dropout_in, config))
+        dense = spec.dense and (not spec.gate or config.get(spec.gate))
+        self.dense = Linear(width, inner) if dense else None
         self.act = activation(read(spec.act, config))
         self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if spec.norm else None
-        self.dropout = nn.Dropout(_rate(spec.dropout, config))
+        self.dropout = nn.Dropout(rate(spec.dropout, config))
         self.out = Linear(inner, labels, bias=spec.bias) if spec.out else None
         self.spare = Spare(width) if spec.spare else None
 
@@ -64,12 +67,6 @@ class Path(nn.Module):
         if self.dense is not None:
             x = self.act(self.dense(self.dropout_in(x)))
         return self.dropout(x if self.norm is None else self.norm(x))
-
-
-def _rate(keys: str, config: Config) -> float:
-    """Return the first of several settings that is set: how much is dropped while training."""
-    rates = (config.get(key) for key in keys.split())
-    return next((rate for rate in rates if rate is not None), 0.0)
 
 
 def read(value: Any, config: Config) -> Any:
@@ -144,7 +141,7 @@ class WordsAndOrder(Words):
         self, spec: tasks.PreTraining, config: Config, sizes: tuple[int, int, int]
     ) -> None:
         super().__init__(spec, config, sizes)
-        sentence = tasks.Head(dense=spec.pooler, act="tanh", out=spec.order)
+        sentence = tasks.Head(dense=spec.pooler, act="tanh", out=spec.order, gate=spec.pooler_gate)
         orders = spec.orders or int(config.num_labels)
         self.order = Path(sentence, config, (sizes[0], sizes[0], orders))
 
@@ -161,38 +158,44 @@ class WordsAndOrder(Words):
         return {"loss": loss, "prediction_logits": fields["logits"], self.spec.result: order}
 
 
-class Summary(nn.Module):
-    """One vector (B, size) for each sequence, as the config's `summary_…` settings say."""
+class WordsAndChoice(Words):
+    """Scores of words for every choice (B, choices, T, V), and one for each (B, choices)."""
 
-    def __init__(self, config: Config, width: int) -> None:
-        super().__init__()
-        kind = config.get("summary_type", "last")
-        if kind not in _SUMMARIES:
-            raise ConfigError(
-                f"config.json: no summary is called {kind!r}.{nearest(kind, _SUMMARIES)}"
-            )
-        self.pick: tasks.Pick = _SUMMARIES[kind]
-        labels = int(config.num_labels) if config.get("summary_proj_to_labels") else 0
-        mapped = bool(config.get("summary_use_proj"))
-        self.size = (labels or width) if mapped else width
-        self.dropout_in = nn.Dropout(_rate("summary_first_dropout", config))
-        self.map = Linear(width, self.size) if mapped else None
-        self.act = activation(config.get("summary_activation") or "linear")
-        self.dropout = nn.Dropout(_rate("summary_last_dropout", config))
+    spec: Any  # tasks.DoubleHeads
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, D) → (B, size)."""
-        x = self.dropout_in(x)
-        return self.dropout(self.act(x if self.map is None else self.map(x)))
+    def __init__(
+        self, spec: tasks.DoubleHeads, config: Config, sizes: tuple[int, int, int]
+    ) -> None:
+        super().__init__(spec, config, sizes)
+        self.summary = Summary(config, sizes[0], labels=1)
 
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → loss, mc_loss, logits, mc_logits."""
+        labels, places = given.labels.get("labels"), given.labels.get("mc_token_ids")
+        if labels is not None:
+            given.labels["labels"] = labels.flatten(0, -2)
+        fields = super().forward(x, given)
+        choice = self.summary(self._picked(x, given, places)).squeeze(-1)
+        if given.choices and fields["logits"] is not None:
+            fields["logits"] = fields["logits"].unflatten(0, (-1, given.choices))
+        best = given.labels.get("mc_labels")
+        if best is not None:
+            scores = choice.flatten(0, -2) if choice.dim() > 1 else choice[None]
+            best = losses.sequence(scores, best, "single_label_classification")
+        return fields | {"mc_logits": choice, "mc_loss": best}
 
-# HF: without an index of its own, "cls_index" is the last token too.
-_SUMMARIES: dict[str, tasks.Pick] = {
-    "first": "first",
-    "last": "end",
-    "cls_index": "end",
-    "mean": "mean",
-}
+    def _picked(self, x: Tensor, given: Given, places: Tensor | None) -> Tensor:
+        """Return the states (B, D), or (B, choices, D), that the summary reads."""
+        which, choices = self.summary.pick, given.choices
+        if self.summary.placed and places is not None:
+            whole = given.layout.unpack(x)
+            states = whole[torch.arange(len(whole), device=x.device), places.flatten()]
+        elif not choices or self.summary.placed:
+            states = pick(x, given, which, self.config)
+        else:  # HF: with several choices these count the choices, not the tokens
+            whole = given.layout.unpack(x).unflatten(0, (-1, choices))
+            return whole.mean(1) if which == "mean" else whole[:, 0 if which == "first" else -1]
+        return states.unflatten(0, (-1, choices)) if choices else states
 
 
 class Sequences(HeadModule):
@@ -244,7 +247,8 @@ class Detections(HeadModule):
         loss = None
         if labels is not None:
             wanted = given.layout.pack(labels.to(scores.device)).to(scores.dtype)
-            loss = nn.functional.binary_cross_entropy_with_logits(scores, wanted)
+            real = slice(None) if given.mask is None else given.mask.flatten() > 0
+            loss = nn.functional.binary_cross_entropy_with_logits(scores[real], wanted[real])
         return {"loss": loss, "logits": given.layout.unpack(scores)}
 
 
@@ -305,9 +309,10 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     starts, ends = layout.ends
     if which == "first":
         return x[starts]
-    if which == "last" and given.tokens is not None and config.pad_token_id is not None:
+    pad = config.stated("pad_token_id")  # null: there is none, whatever the default
+    if which == "last" and given.tokens is not None and pad is not None:
         # HF: the last token that differs from the padding id, even where the mask keeps padding.
-        real = given.tokens != config.pad_token_id
+        real = given.tokens != pad
         ranks = torch.where(real, torch.arange(x.shape[0], device=x.device), -1)
         best = ranks.new_full((layout.rows,), -1).scatter_reduce(0, layout.row_of, ranks, "amax")
         ends = torch.where(best >= 0, best, starts)
@@ -356,6 +361,8 @@ def build_head(
         sizes = (width, words[1], words[0])
         if isinstance(spec, tasks.PreTraining):
             return WordsAndOrder(spec, config, sizes)
+        if isinstance(spec, tasks.DoubleHeads):
+            return WordsAndChoice(spec, config, sizes)
         return Words(spec, config, sizes)
     module, size = _SCORED[type(spec)]
     return module(spec, config, (width, width, size or int(config.num_labels)))

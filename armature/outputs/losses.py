@@ -20,6 +20,15 @@ def words(logits: Tensor, labels: Tensor, *, shift: bool) -> Tensor:
     )
 
 
+def smoothed(logits: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """Cross-entropy of words, (…, V) and (…), that expects a share `eps` of all words alike."""
+    labels = labels.to(logits.device)
+    counted = labels != IGNORED
+    shares = logits[counted].log_softmax(-1, dtype=torch.float32)
+    loss = F.nll_loss(shares, labels[counted])
+    return (1 - eps) * loss - eps * shares.mean() if eps > 0 else loss
+
+
 def sequence(logits: Tensor, labels: Tensor, problem: str | None) -> Tensor:
     """Return the loss of sequence scores (B, labels), by kind of problem.
 

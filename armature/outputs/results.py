@@ -169,6 +169,19 @@ class CausalLMOutputWithCrossAttentions(ModelOutput):
 
 
 @dataclass(eq=False)
+class DoubleHeadsModelOutput(ModelOutput):
+    """Scores of words for each choice (B, choices, T, V), and one for each choice (B, choices)."""
+
+    loss: Found = None
+    mc_loss: Found = None
+    logits: Found = None
+    mc_logits: Found = None
+    past_key_values: Cache | None = None
+    hidden_states: States = None
+    attentions: States = None
+
+
+@dataclass(eq=False)
 class Seq2SeqLMOutput(ModelOutput):
     """Scores of an encoder-decoder language model."""
 
@@ -350,51 +363,3 @@ class MaskedImageModelingOutput(ModelOutput):
     hidden_states: States = None
     attentions: States = None
     reshaped_hidden_states: States = None
-
-
-@dataclass(eq=False)
-class RecallingModelOutput(ModelOutput):
-    """Hidden states of a bare model, and what a later call may recall."""
-
-    last_hidden_state: Found = None
-    mems: States = None
-    hidden_states: States = None
-    attentions: States = None
-
-
-@dataclass(eq=False)
-class RecallingSequenceClassifierOutput(ModelOutput):
-    """Scores for whole sequences, and what a later call may recall."""
-
-    loss: Found = None
-    logits: Found = None
-    mems: States = None
-    hidden_states: States = None
-    attentions: States = None
-
-
-@dataclass(eq=False)
-class RecallingSpansOutput(ModelOutput):
-    """Scores of an answer's first and last token, and what a later call may recall."""
-
-    loss: Found = None
-    start_logits: Found = None
-    end_logits: Found = None
-    mems: States = None
-    hidden_states: States = None
-    attentions: States = None
-
-
-@dataclass(eq=False)
-class RecallingWordsOutput(ModelOutput):
-    """Logarithms of words' shares, or with labels each token's loss; what a later call recalls."""
-
-    losses: Found = None
-    prediction_scores: Found = None
-    mems: States = None
-    hidden_states: States = None
-    attentions: States = None
-    loss: Found = None
-    past_key_values: Cache | None = None
-
-    logits = property(lambda self: self.prediction_scores)  # as all word heads call them

@@ -22,6 +22,7 @@ class Head:
     """Base of the heads: the parts of the path by their names on disk, "" where absent."""
 
     dense: str = ""
+    gate: str = ""  # config key: where it is false, there is neither the dense map nor `act`
     act: str = "linear"
     norm: str = ""
     eps: float | str = "@layer_norm_eps"
@@ -33,6 +34,9 @@ class Head:
     half: Literal["encoder", "decoder"] | None = None  # the half of an encoder-decoder it needs
     begin: Literal["start", "last"] = "start"  # of decoder inputs made of a text: its last token?
     names: Rows | Callable[[Settings], Rows] = field(default_factory=dict)  # further rows
+    body: Callable[[Config], Any] | None = None  # its anatomy, where it is not the file's
+    fills: Mapping[str, Callable[[Any, Any, Config], Any]] = field(default_factory=dict)
+    # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
 
@@ -60,6 +64,7 @@ class WordHead(Head):
     untied_bias: str = ""  # another name of the output's bias where words have their own matrix
     tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
     rest: str = ""  # map of what is left of a state where words are narrower than states
+    make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -86,9 +91,18 @@ class CausalLM(WordHead):
 
 @dataclass(frozen=True)
 class OwnWords(CausalLM):
-    """Scores for the next word, by a module that the architecture's file brings itself."""
+    """Scores for the next word as logarithms of shares, where earlier texts are recalled."""
 
-    make: Callable[..., Any] | None = None  # spec, config and body → the module
+
+@dataclass(frozen=True)
+class DoubleHeads(CausalLM):
+    """Scores for the next word, and one for each of several continuations."""
+
+    summary: str = ""  # map of the token that the config's `summary_…` settings pick
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.summary.map": self.summary}
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,7 @@ class PreTraining(WordHead):
     """Scores for masked words, and for the order of two sentences."""
 
     pooler: str = ""  # dense map of the first token, with tanh
+    pooler_gate: str = ""  # config key: where it is false, there is neither
     order: str = ""  # output map of the sentence score
     result: str = "seq_relationship_logits"
     label: str = "next_sentence_label"
@@ -150,6 +165,8 @@ class MultipleChoice(SequenceHead):
 @dataclass(frozen=True)
 class TokenClassifier(Head):
     """Scores of labels for each token, perhaps joined to paths by a chain of transitions."""
+
+    dropout: str = "classifier_dropout hidden_dropout hidden_dropout_prob"  # as most have it
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""

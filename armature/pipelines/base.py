@@ -155,7 +155,7 @@ class Pipeline:
         outputs: list[Any] = [None] * len(prepared)
         with torch.inference_mode():
             costs = [self.cost(row, options) for row in prepared]
-            for batch in batches(costs, self.tokens_at_once, rows):
+            for batch in batches(costs, self.budget(options), rows):
                 computed = self.compute([prepared[i] for i in batch], options)
                 for index, output in zip(batch, computed, strict=True):
                     outputs[index] = output
@@ -212,6 +212,10 @@ class Pipeline:
     def cost(self, row: Row, options: Any) -> int:
         """Return how many tokens a row adds to a batch."""
         return len(row.ids)
+
+    def budget(self, options: Any) -> int:
+        """Return how many tokens a batch has, at most."""
+        return self.tokens_at_once
 
     def compute(self, rows: Sequence[Row], options: Any) -> Sequence[Any]:
         """Return what the model says of each row of a batch."""

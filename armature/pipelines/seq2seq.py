@@ -31,7 +31,8 @@ class Text2TextGenerationPipeline(WritingPipeline):
         """Return the sequences of each row."""
         said = any(self.setting(name, options) for name in ("max_length", "max_new_tokens"))
         # HF: where nothing says how long, the decoder's first token counts.
-        return self.write(rows, options, **({} if said else {"max_length": NEW_TOKENS}))
+        limit = "max_length" if self.model.config.is_encoder_decoder else "max_new_tokens"
+        return self.write(rows, options, **({} if said else {limit: NEW_TOKENS}))
 
     def finish(
         self, item: str, parts: Sequence[tuple[Row, Any]], options: WritingOptions

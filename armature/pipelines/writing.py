@@ -22,7 +22,10 @@ _CALLBACKS = (
     "assistant_model",
     "assistant_tokenizer",
 )
+_FUNCTIONS = ("logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn")
 NEW_TOKENS = 20  # where nothing says how many
+ENGINE_TOKENS = 1 << 14  # of a batch that an engine writes: rows come and go, so it may be large
+ENGINE_ROWS = 16  # written at once
 
 # Of two ways to say one thing, what the caller says ends what the checkpoint says.
 _RIVALS = {"max_new_tokens": "max_length", "max_length": "max_new_tokens"}
@@ -144,6 +147,8 @@ class WritingPipeline(Pipeline):
             decoder with an encoder also the token that it begins with.
         """
         settings = self._settings(options, len(rows)) | also
+        if self._together(options):
+            return self._by_engine(rows, settings, options)
         batch = padded(
             rows, {"input_ids": settings["pad_token_id"] or 0}, self.device, self.pads_on
         )
@@ -162,6 +167,48 @@ class WritingPipeline(Pipeline):
         if not self.model.config.is_encoder_decoder:
             sequences = [ids[first:] for ids in sequences]
         return [sequences[i : i + copies] for i in range(0, len(sequences), copies)]
+
+    def budget(self, options: WritingOptions) -> int:
+        """Return how many tokens are computed at once; an engine bounds its memory by itself."""
+        return ENGINE_TOKENS if self._together(options) else self.tokens_at_once
+
+    def _together(self, options: WritingOptions) -> bool:
+        """Whether an engine can write the rows, which come and go by themselves then."""
+        from armature.outputs.decoding.engine import needs_its_own
+
+        functions = any(options.settings.get(name) is not None for name in _FUNCTIONS)
+        # HF: without a seed, all rows of a batch draw from one random state.
+        drawn = self.setting("do_sample", options) and options.settings.get("seed") is None
+        alone = needs_its_own(lambda name: self.setting(name, options))
+        return not (functions or drawn or alone)
+
+    def _by_engine(
+        self, rows: Sequence[Row], settings: dict[str, Any], options: WritingOptions
+    ) -> list[list[list[int]]]:
+        """Return for each row its sequences, as `write` does."""
+        import torch
+
+        from armature.outputs.decoding.engine import Engine
+
+        copies = settings.get("num_return_sequences") or 1
+        room = 2 * sum(self.cost(row, options) for row in rows) + ENGINE_TOKENS
+        engine = Engine(self.model, rows=max(ENGINE_ROWS, copies), tokens=room)
+        seeds = settings.pop("seed", None) or [None] * len(rows)
+        requests = []
+        for row, seed in zip(rows, seeds, strict=True):
+            inputs = {
+                name: torch.tensor([ids], device=self.device) for name, ids in row.inputs.items()
+            }
+            requests.append(engine.submit(**inputs, **settings, seed=seed))
+        engine.run()
+        ends, pad = self.setting("eos_token_id", options), settings["pad_token_id"]
+        begun = 1 if self.model.config.is_encoder_decoder else 0
+        found = []
+        for row, request in zip(rows, requests, strict=True):
+            first = begun or len(row.ids)
+            sequences = request.result().tolist()
+            found.append([ids[:begun] + _whole(ids[first:], ends, pad) for ids in sequences])
+        return found
 
     def _longest(self, row: Row, options: WritingOptions) -> int | None:
         """Return how many new tokens a row by itself can have; None where all have as many."""

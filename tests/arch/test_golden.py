@@ -78,10 +78,8 @@ def test_outputs_equal_the_reference(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if record(name)["generate"]])
 def test_generated_tokens_equal_the_reference(name: str) -> None:
     model, tensors = opened(name), load_file(GOLDEN / name / "golden.safetensors")
-    prompt = {
-        key: tensors[f"states.in.{key}"]
-        for key in ("input_ids", "attention_mask")
-        if f"states.in.{key}" in tensors
-    }
+    kept = ("input_ids", "attention_mask", "encoder_hidden_states", "encoder_attention_mask")
+    given = {key: tensors.get(f"states.in.{key}") for key in kept}
+    prompt = {key: tensor for key, tensor in given.items() if tensor is not None}
     for call in record(name)["generate"]:
         assert model.generate(**prompt, **call["options"]).tolist() == call["tokens"]

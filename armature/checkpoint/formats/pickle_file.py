@@ -25,7 +25,7 @@ from armature.errors import CheckpointError
 _SAVE_AGAIN = "Save a state dict with torch.save, or as safetensors."
 _LARGEST_PICKLE = 64 << 20
 _MAGIC = 0x1950A86A20F9469CFC6C
-_MAGIC_PICKLE = b"\x8a\x0a" + _MAGIC.to_bytes(10, "little")  # LONG1
+MAGIC_PICKLE = b"\x8a\x0a" + _MAGIC.to_bytes(10, "little")  # LONG1
 
 
 def read_pickle_file(path: Path, descriptor: int) -> dict[str, TensorInfo]:
@@ -39,7 +39,7 @@ def read_pickle_file(path: Path, descriptor: int) -> dict[str, TensorInfo]:
     try:
         if start.startswith(b"PK\3\4"):
             return _read_zip(path, descriptor, size)
-        if _MAGIC_PICKLE in start[:24]:
+        if MAGIC_PICKLE in start[:24]:
             return _read_legacy(path, descriptor, size)
     except RefusedError as refused:
         raise CheckpointError(
@@ -55,13 +55,13 @@ def read_pickle_file(path: Path, descriptor: int) -> dict[str, TensorInfo]:
 
 def _read_zip(path: Path, descriptor: int, size: int) -> dict[str, TensorInfo]:
     records = read_directory(path, descriptor, size)
-    top = _top(path, records)
+    top = top_of(path, records)
     for name, fits in (("byteorder", sys.byteorder.__eq__), ("version", str.isdigit)):
         record = records.get(f"{top}/{name}")
-        found = _content(path, descriptor, record).decode("latin-1").strip() if record else None
+        found = content_of(path, descriptor, record).decode("latin-1").strip() if record else None
         if found is not None and not fits(found):
             raise CheckpointError(path, f"has the {name} {found!r:.50}", _SAVE_AGAIN)
-    pickle = _content(path, descriptor, records[f"{top}/data.pkl"])
+    pickle = content_of(path, descriptor, records[f"{top}/data.pkl"])
     storages = _Storages()
     machine = StackMachine(pickle, GLOBALS, storages.add)
     content = machine.run()
@@ -76,7 +76,7 @@ def _read_zip(path: Path, descriptor: int, size: int) -> dict[str, TensorInfo]:
     return _infos(path, content, places)
 
 
-def _top(path: Path, records: dict[str, Record]) -> str:
+def top_of(path: Path, records: dict[str, Record]) -> str:
     """Return the one folder at the top of the archive."""
     tops = [name.removesuffix("/data.pkl") for name in records if name.endswith("/data.pkl")]
     if len(tops) != 1 or "/" in tops[0]:
@@ -88,7 +88,7 @@ def _top(path: Path, records: dict[str, Record]) -> str:
     return tops[0]
 
 
-def _content(path: Path, descriptor: int, record: Record) -> bytes:
+def content_of(path: Path, descriptor: int, record: Record) -> bytes:
     """Return the bytes of a small record after comparing its checksum."""
     if record.size > _LARGEST_PICKLE:
         raise CheckpointError(path, f"has a pickle of {record.size} bytes, too large for weights")

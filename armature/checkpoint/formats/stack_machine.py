@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from mmap import mmap
 from typing import Any
 
-_MOST_OPERATIONS = 3_000_000  # 75,000 tensors
 _LONGEST = 64 << 20
 _LONGEST_GLOBAL = 256
 _MARK = object()
@@ -39,6 +38,10 @@ class StackMachine:
         position: Where the pickle begins.
     """
 
+    most_operations = 3_000_000  # 75,000 tensors
+    operations: Mapping[int, Callable[[Any], None]]
+    """What each opcode does."""
+
     def __init__(
         self,
         data: bytes | mmap,
@@ -51,7 +54,7 @@ class StackMachine:
         self._globals, self._persistent = globals, persistent
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
-        self._left = _MOST_OPERATIONS
+        self._left = self.most_operations
 
     def run(self) -> Any:
         """Return the object that the pickle describes.
@@ -65,7 +68,7 @@ class StackMachine:
                 opcode = self._take(1)[0]
                 if opcode == 0x2E:  # STOP
                     break
-                operation = _OPERATIONS.get(opcode)
+                operation = self.operations.get(opcode)
                 if operation is None:
                     raise RefusedError(f"uses {_name_of(opcode)}, which weights do not need")
                 operation(self)
@@ -208,7 +211,7 @@ def _push(make: Callable[[StackMachine], Any]) -> Callable[[StackMachine], None]
     return lambda machine: machine._stack.append(make(machine))
 
 
-_OPERATIONS: dict[int, Callable[[StackMachine], None]] = {
+OPERATIONS: dict[int, Callable[[Any], None]] = {
     0x80: lambda m: _check_protocol(m._take(1)[0]),
     0x95: lambda m: m._number("<Q"),  # FRAME: only a hint for buffering
     ord("("): _push(lambda m: _MARK),
@@ -248,6 +251,7 @@ _OPERATIONS: dict[int, Callable[[StackMachine], None]] = {
     ord("b"): StackMachine._build,
     ord("Q"): StackMachine._persistent_id,
 }
+StackMachine.operations = OPERATIONS
 
 
 def _check_protocol(version: int) -> None:

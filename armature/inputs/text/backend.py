@@ -203,6 +203,8 @@ def _gapless(added: Mapping[int, AddedToken], vocabulary: Vocabulary) -> dict[in
 
 def _add_unsplit_words(backend: tokenizers.Tokenizer, words: list[str] | None) -> None:
     """Keep words whole that the vocabulary has."""
+    if isinstance(backend, PlainBackend) and backend.spelling.protects:
+        return
     whole = [word for word in words or [] if backend.token_to_id(word) is not None]
     if whole:
         backend.add_tokens([AddedToken(word, single_word=True, normalized=False) for word in whole])

@@ -40,11 +40,14 @@ _ARCHITECTURES = {
     "PegasusTokenizer": "pegasus",
     "ProphetNetTokenizer": "prophetnet",
     "Qwen2Tokenizer": "qwen2 qwen2_moe qwen3 qwen3_moe",
+    "RoFormerTokenizer": "roformer",
     "RobertaTokenizer": "roberta",
     "Speech2TextTokenizer": "speech_to_text",
     "SpeechT5Tokenizer": "speecht5",
     "SqueezeBertTokenizer": "squeezebert",
     "T5Tokenizer": "t5 mt5 longt5",
+    "TransfoXLTokenizer": "transfo-xl",
+    "UnilmTokenizer": "unilm",
     "XLMRobertaTokenizer": "xlm-roberta",
     "XLMTokenizer": "xlm",
     "XLNetTokenizer": "xlnet",
@@ -95,6 +98,7 @@ def _by_files(names: list[str]) -> str:
     """Guess from the vocabulary files, where nothing is said."""
     signs = {
         "source.spm": "MarianTokenizer",
+        "vocab.pkl": "TransfoXLTokenizer",
         "vocab.txt": "BertTokenizer",
         "merges.txt": "GPT2Tokenizer",
         "spm.model": "DebertaV2Tokenizer",

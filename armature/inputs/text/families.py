@@ -55,6 +55,8 @@ BERT = Family(
         "ConvBertTokenizer",
         "LayoutLMTokenizer",
         "LxmertTokenizer",
+        "UnilmTokenizer",
+        "UniLMTokenizer",
     ),
 )
 ROBERTA = Family(
@@ -198,6 +200,16 @@ FAMILIES = [
         eats_space=("mask_token",),
     ),
     Family(
+        name="RoFormerTokenizer",
+        recipe="chinese_wordpiece",
+        vocab_files=("vocab.txt",),
+        tokens=BERT_TOKENS,
+        single="cls $A sep",
+        pair="cls $A sep $B:1 sep:1",
+        options={"do_lower_case": True, "tokenize_chinese_chars": True, "strip_accents": None},
+        takes_vocabulary=True,
+    ),
+    Family(
         name="FunnelTokenizer",
         recipe="wordpiece",
         vocab_files=("vocab.txt",),
@@ -205,6 +217,7 @@ FAMILIES = [
         single="cls:2 $A sep",
         pair="cls:2 $A sep $B:1 sep:1",
         options=BERT_OPTIONS,
+        reframes=True,
     ),
     Family(
         name="DebertaTokenizer",
@@ -215,7 +228,6 @@ FAMILIES = [
         pair="cls $A sep sep $B sep",
         options={"add_prefix_space": False, "errors": "replace"},
         inputs=TYPED,
-        eats_space=("mask_token",),
     ),
     replace(
         ROBERTA,

@@ -67,7 +67,10 @@ class Family:
     unk_id: int | None = None
     """HF: the id that unknown letters get, wherever the vocabulary has its unknown piece."""
     reframes: bool = False
-    """HF: whether what a tokenizer.json puts around texts gives way to what the options say."""
+    """HF: whether what a tokenizer.json puts around texts gives way to `single` and `pair`, or to
+    what the options say."""
+    takes_vocabulary: bool = False
+    """HF: whether of a tokenizer.json only the vocabulary counts: the rest cannot be written."""
     pad_type_id: int = 0
     padding_side: str = "right"
     eats_space: tuple[str, ...] = ()

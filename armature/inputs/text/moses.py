@@ -196,7 +196,11 @@ _PUNCTUATION = [
 
 def normalize(text: str) -> str:
     """Write punctuation of full width, quotation marks and spaces in the one way of the scripts."""
-    text = re.sub(r"[。．]\s*", ". ", text.translate(_FULL_WIDTH))
+    return normalize_marks(re.sub(r"[。．]\s*", ". ", text.translate(_FULL_WIDTH)))
+
+
+def normalize_marks(text: str) -> str:
+    """Write quotation marks and spaces in the one way of the scripts."""
     for pattern, by in _PUNCTUATION:
         text = pattern.sub(by, text)
     return text.strip()
@@ -229,15 +233,25 @@ _ESCAPES = {"&": "&amp;", "|": "&#124;", "<": "&lt;", ">": "&gt;", "'": "&apos;"
 _ESCAPES |= {"[": "&#91;", "]": "&#93;"}
 
 
-def words(text: str, *, dashes: bool = False, escape: bool = False) -> list[str]:
+def words(
+    text: str,
+    *,
+    dashes: bool = False,
+    escape: bool = False,
+    whole: re.Pattern[str] | None = None,
+) -> list[str]:
     """Return the words and punctuation marks of a text.
 
     Args:
         text: The text, normalised.
         dashes: Whether to split words at dashes (`well @-@ known`).
         escape: Whether to write `&apos;` and the like for what the scripts' own format needs.
+        whole: What is never split.
     """
-    text = re.sub(r"[\0-\37]", "", re.sub(r"\s+", " ", text)).strip()
+    text = re.sub(r"[\0-\37]", "", re.sub(r"\s+", " ", text))
+    if whole:
+        return _words_around(whole, text, dashes=dashes, escape=escape)
+    text = text.strip()
     text = _MARKS.sub(r" \1 ", text)
     if dashes:
         text = _DASHES.sub(r"\1 @-@ ", text)
@@ -249,6 +263,20 @@ def words(text: str, *, dashes: bool = False, escape: bool = False) -> list[str]
     text = re.sub(r"\.' ?$", " . ' ", text)
     text = _HIDDEN_DOTS.sub(lambda run: "." * ((len(run[0]) - 5) // 3), text)
     return (text.translate(str.maketrans(_ESCAPES)) if escape else text).split()
+
+
+def _words_around(whole: re.Pattern[str], text: str, *, dashes: bool, escape: bool) -> list[str]:
+    """Write what is never split as a word with a number, and put it back into the words."""
+    kept: list[str] = []
+    sign = max([*re.findall("KEPTX*", text), "KEPT"], key=len) + "X"
+
+    def hide(found: re.Match[str]) -> str:
+        kept.append(found[0])
+        return f"{sign}{len(kept) - 1:07d}"
+
+    hidden = words(whole.sub(hide, text), dashes=dashes, escape=escape)
+    shown = (re.sub(f"{sign}([0-9]{{7}})", lambda m: kept[int(m[1])], word) for word in hidden)
+    return " ".join(shown).split()
 
 
 def _hidden(run: re.Match[str], end: int) -> str:
@@ -266,8 +294,22 @@ def _split_stops(parts: list[str]) -> Iterator[str]:
         known = short in _SHORT.split() or (len(short) == 1 and "A" <= short <= "Z")
         inner = "." in short and any(ord(letter) in _ALPHA for letter in short)
         number = short in _BEFORE_NUMBERS and "0" <= after[:1] <= "9"
-        whole = inner or known or unicodedata.category(after[:1] or " ") == "Ll" or number
+        whole = inner or known or _is_lower(after[:1]) or number
         yield part if whole else f"{short} ."
+
+
+# What Unicode has called lower case since then.
+_LATER_LOWER = (
+    *((0x560, 0x560), (0x588, 0x588), (0x10D0, 0x10FF), (0x2C5F, 0x2C5F), (0xA7AF, 0xA7AF)),
+    *((0xA7B9, 0xA7F6), (0xAB66, 0xAB68), (0x10570, 0x105BC), (0x10780, 0x107BA)),
+    *((0x16E60, 0x16E7F), (0x1DF00, 0x1DF2A), (0x1E030, 0x1E06D)),
+)
+
+
+def _is_lower(letter: str) -> bool:
+    if not letter.islower():
+        return letter == "\u25cc"
+    return letter < "\u0560" or not any(a <= ord(letter) <= b for a, b in _LATER_LOWER)
 
 
 _CJK = (

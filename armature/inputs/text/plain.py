@@ -32,6 +32,8 @@ class Spelling:
     """Pieces and which of them are special tokens → the text."""
     fold: Callable[[str], str] = str
     """How a piece is spelt in the vocabulary."""
+    protects: bool = False
+    """Whether it sees itself to the words that are never split."""
 
 
 class _Row(Assembled):
@@ -227,7 +229,7 @@ def _again(build: Any, vocabulary: Any, options: Any, rebuild: Any, state: Any) 
 
 def twin_of(backend: Any) -> Any:
     """Return a copy of a backend that may be changed."""
-    if isinstance(backend, PlainBackend):
+    if hasattr(backend, "copy"):
         return backend.copy()
     return type(backend).from_str(backend.to_str())
 

@@ -48,6 +48,14 @@ def wordpiece(vocabulary: Vocabulary, options: Options) -> Tokenizer:
     return backend
 
 
+def chinese_wordpiece(vocabulary: Vocabulary, options: Options) -> Any:
+    """Build `wordpiece` of Chinese words, as jieba finds them."""
+    from armature.inputs.text.words_first import WordsFirst, chinese_words
+
+    spaced = {"do_basic_tokenize": True, "tokenize_chinese_chars": False}
+    return WordsFirst(wordpiece(vocabulary, {**options, **spaced}), chinese_words)
+
+
 def byte_level(vocabulary: Vocabulary, options: Options) -> Tokenizer:
     """Build merged bytes, each written as a visible letter: ` walking` → `Ġwalk ing`."""
     backend = Tokenizer(_bpe(vocabulary))

@@ -128,7 +128,12 @@ def _older_files(tokenizer: Tokenizer) -> dict[str, bytes]:
     family, added = tokenizer.family, tokenizer.added_tokens_encoder
     names, backend = family.vocab_files, tokenizer.backend_tokenizer
     if isinstance(backend, PlainBackend):
-        whole = {family.files[key][0]: read_file(path) for key, path in tokenizer.files.items()}
+        paths = {
+            key: path
+            for key, path in tokenizer.files.items()
+            if path.suffix not in (".pkl", ".bin")
+        }
+        whole = {family.files[key][0]: read_file(path) for key, path in paths.items()}
         return {**(whole or _listed(backend, names[0])), **_added(added, tokenizer.vocab_size)}
     model = json.loads(backend.to_str())["model"]
     if names[0].endswith(".model"):

@@ -6,13 +6,17 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from tokenizers import models
 
 from armature.errors import ArgumentError
 from armature.inputs.text import recipes
+from armature.inputs.text.basic_words import basic_words, without_accents
 from armature.inputs.text.plain import PlainBackend, Spelling, lookup
+from armature.inputs.text.sentencepiece import CONTROL
+from armature.inputs.text.stored import content_of
 from armature.inputs.text.vocabulary_files import Vocabulary
 
 Options = Mapping[str, Any]
@@ -89,7 +93,7 @@ def moses_letters(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     def split(text: str) -> list[str]:
         found = words(clean(normalize(text)))
         if lowers:
-            found = _plain_letters(" ".join(found)).split(" ")
+            found = without_accents(" ".join(found).lower()).lower().split(" ")
         return [piece for word in found if word for piece in merge(word)]
 
     def join(tokens: Sequence[str], special: set[str]) -> str:
@@ -113,61 +117,150 @@ def moses_text(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     return _backend(vocabulary, options, Spelling(split, join))
 
 
-def composed_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
-    """Build the pieces of words, split at punctuation, after joining letters and accents (NFC)."""
-    model = models.WordPiece(vocabulary.ids, unk_token=options["unk_token"])
-    lowers, accents = options["do_lower_case"], options["strip_accents"]
-    strips = lowers if accents is None else accents
+_NUMBER_MARKS = re.compile(r"(?<=\d)[,.](?=\d)")
 
-    def words(text: str) -> list[str]:
-        if not options["do_basic_tokenize"]:
-            return text.split()
-        text = "".join(map(_spaced if options["tokenize_chinese_chars"] else _clean, text))
-        found = []
-        for word in unicodedata.normalize("NFC", text).split():
-            word = word.lower() if lowers else word
-            word = _without_accents(word) if strips else word
-            found += "".join(f" {c} " if _is_punctuation(c) else c for c in word).split()
-        return found
+
+def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build the words of the Moses scripts, with numbers in groups: `5,000` → `5 @,@ 000`."""
+    from armature.inputs.text import moses
+
+    if options["language"] not in (None, "en"):
+        raise ArgumentError(f"Words are split as in English, not as in {options['language']!r}.")
+    ids = {(line.split() or [line])[0]: index for line, index in vocabulary.ids.items()}
+    extra = map(content_of, options["additional_special_tokens"] or ())
+    specials = [content_of(options.get("unk_token")), content_of(options.get("eos_token")), *extra]
+    kept = options["never_split"] if options["never_split"] is not None else specials
+    names = sorted(filter(None, kept), key=len, reverse=True)
+    # HF: these are expressions; here they are texts, for an expression may take for ever.
+    whole = re.compile("|".join(map(re.escape, names)), re.IGNORECASE) if names else None
+
+    exact = _either(specials)
 
     def split(text: str) -> list[str]:
-        return [token.value for word in words(text) for token in model.tokenize(word)]
+        text = text.strip()
+        text = "".join(map(str.lower, text)) if options["lower_case"] else text
+        if options["delimiter"] == "":
+            return list(text)
+        found: list[str] = []
+        for part in exact.split(text) if options["lower_case"] else [text]:
+            if part in specials:
+                found.append(part)
+                continue
+            found += _grouped(moses.words(moses.normalize_marks(part), dashes=True, whole=whole))
+        return found
 
     def join(tokens: Sequence[str], special: set[str]) -> str:
-        return " ".join(tokens).replace(" ##", "").strip()
+        found: list[str] = []
+        for old, group in groupby(tokens, lambda token: token in ids or token == "<unk>"):
+            part = list(group)
+            found += [_numbers(moses.join(part))] if old else part  # what was added stands apart
+        return " ".join(filter(None, found))
 
-    return _backend(vocabulary, options, Spelling(split, join))
-
-
-_CHINESE = (
-    *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
-    *((0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
-)
-
-
-def _clean(letter: str) -> str:
-    kind = unicodedata.category(letter)
-    if letter in " \t\n\r" or kind == "Zs":
-        return " "
-    return "" if kind[0] == "C" or letter == "\ufffd" else letter
+    unk = [*filter(ids.__contains__, ("<unk>", "<UNK>")), options["unk_token"]][0]
+    return PlainBackend(ids, Spelling(split, join, protects=True), unk)
 
 
-def _spaced(letter: str) -> str:
-    chinese = letter > "\u33ff" and any(a <= ord(letter) <= b for a, b in _CHINESE)
-    return f" {letter} " if chinese else _clean(letter)
+def _grouped(words: Sequence[str]) -> list[str]:
+    return [part for word in words for part in _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()]
 
 
-def _is_punctuation(letter: str) -> bool:
-    return unicodedata.category(letter)[0] == "P" or letter in "$+<=>^`|~"
+def _either(names: Sequence[str | None]) -> re.Pattern[str]:
+    return re.compile(f"({'|'.join(re.escape(name) for name in names if name)})")
 
 
-def _plain_letters(text: str) -> str:
-    return _without_accents(text.lower()).lower()
+def _numbers(text: str) -> str:
+    return text.replace(" @,@ ", ",").replace(" @.@ ", ".").strip()
 
 
-def _without_accents(text: str) -> str:
-    letters = unicodedata.normalize("NFD", text)
-    return "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
+def composed_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build the pieces of words, split at punctuation, after joining letters and accents (NFC)."""
+    words = basic_words(options) if options["do_basic_tokenize"] else str.split
+    spelling = Spelling(_in_pieces(vocabulary, options, words), _words, protects=True)
+    return _backend(vocabulary, options, spelling)
+
+
+def japanese_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build the pieces or letters of Japanese words."""
+    words = _japanese(options) if options["do_word_tokenize"] else lambda text: [text]
+    kind = options["subword_tokenizer_type"] if options["do_subword_tokenize"] else None
+    if kind == "sentencepiece":
+        return _japanese_sentences(vocabulary, words)
+    if vocabulary.model:
+        raise ArgumentError(f"Japanese tokens of the kind {kind!r} need a vocab.txt.")
+
+    def letters(text: str) -> list[str]:
+        found = (letter for word in words(text) for letter in unicodedata.normalize("NFKC", word))
+        return [letter if letter in vocabulary.ids else options["unk_token"] for letter in found]
+
+    ways = {
+        None: words,
+        "wordpiece": _in_pieces(vocabulary, options, lambda t: " ".join(words(t)).split()),
+        "character": letters,
+    }
+    if kind not in ways:
+        raise ArgumentError(f"subword_tokenizer_type={kind!r} is none of {[*ways][1:]}.")
+    spelling = Spelling(ways[kind], _words, protects=True)
+    return _backend(vocabulary, options, spelling)
+
+
+def _japanese(options: Options) -> Callable[[str], list[str]]:
+    """Return what splits Japanese text into words."""
+    if options["word_tokenizer_type"] == "basic":
+        chosen = {"strip_accents": None, "tokenize_chinese_chars": False}
+        return basic_words({**options, **chosen})
+    from armature.inputs.text.japanese import splitter
+
+    return splitter(options)
+
+
+def _japanese_sentences(vocabulary: Vocabulary, words: Callable[[str], list[str]]) -> PlainBackend:
+    pieces = _pieces_of(vocabulary)
+
+    def split(text: str) -> list[str]:
+        found: list[str] = []
+        for word in words(text):
+            plain = " ".join(word.split()).replace("``", '"').replace("''", '"')
+            for piece in pieces(plain):
+                found += _comma_apart(piece, pieces)
+        return found
+
+    listed = vocabulary.model.pieces if vocabulary.model else []
+    kinds = {piece.text: piece.kind for piece in listed}
+    unk = vocabulary.model.unk_piece if vocabulary.model else "<unk>"
+
+    def join(tokens: Sequence[str], special: set[str]) -> str:
+        text = ""
+        for token in tokens:
+            known = token in kinds and token != unk
+            piece = token.removeprefix(recipes.SPACE) if known and not text else token
+            piece = piece.replace(recipes.SPACE, " ") if known else piece
+            piece = " ⁇ " if token == unk else piece
+            text += "" if kinds.get(token) == CONTROL else piece
+        return text
+
+    return PlainBackend(vocabulary.ids, Spelling(split, join, protects=True), unk)
+
+
+def _comma_apart(piece: str, pieces: Callable[[str], list[str]]) -> list[str]:
+    """Split `,` from digits before it."""
+    if len(piece) < 2 or piece[-1] != "," or not piece[-2].isdigit():
+        return [piece]
+    found = pieces(piece[:-1].replace(recipes.SPACE, ""))
+    if piece[0] != recipes.SPACE and found[0].startswith(recipes.SPACE):
+        found[:1] = [found[0][1:]] if len(found[0]) > 1 else []
+    return [*found, ","]
+
+
+def _in_pieces(
+    vocabulary: Vocabulary, options: Options, words: Callable[[str], list[str]]
+) -> Callable[[str], list[str]]:
+    """Return what splits a text into words, and these into pieces."""
+    model = models.WordPiece(vocabulary.ids, unk_token=options["unk_token"])
+    return lambda text: [token.value for word in words(text) for token in model.tokenize(word)]
+
+
+def _words(tokens: Sequence[str], special: set[str]) -> str:
+    return " ".join(tokens).replace(" ##", "").strip()
 
 
 def listed_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:

@@ -37,7 +37,7 @@ _RULES: list[tuple[_Check, str, str]] = [
         "do_lower_case do_basic_tokenize tokenize_chinese_chars strip_accents keep_accents "
         "add_prefix_space add_bos_token add_eos_token split_by_punct trim_offsets "
         "clean_up_tokenization_spaces split_special_tokens do_lowercase_and_remove_accent "
-        "legacy_behaviour lower_case",
+        "legacy_behaviour lower_case do_word_tokenize do_subword_tokenize",
     ),
     (
         lambda value: isinstance(value, int | float) and 0 <= value < math.inf,
@@ -57,7 +57,12 @@ _RULES: list[tuple[_Check, str, str]] = [
     (
         lambda value: isinstance(value, str),
         "a text",
-        "padding_side truncation_side src_lang tgt_lang",
+        "padding_side truncation_side src_lang tgt_lang language delimiter",
+    ),
+    (
+        lambda value: isinstance(value, dict),
+        "a table",
+        "mecab_kwargs sudachi_kwargs",
     ),
     (lambda value: isinstance(value, str | list | dict), "a text or a list", "chat_template"),
     (
@@ -193,6 +198,18 @@ def _added_tokens(table: Any, path: Path) -> dict[int, AddedToken]:
             raise CheckpointError(path, f"the added token {index!r} is {value!r}", AGAIN)
         added[int(index)] = token
     return added
+
+
+def read_added_tokens(path: Path) -> dict[int, AddedToken]:
+    """Return the tokens that a tokenizer.json has added to its vocabulary, by id.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    listed = read_json(path).get("added_tokens") or []
+    if not isinstance(listed, list) or not all(isinstance(token, dict) for token in listed):
+        raise CheckpointError(path, "the list of added tokens is no list of tables", AGAIN)
+    return _added_tokens({token.get("id"): token for token in listed}, path)
 
 
 def as_token(value: Any, path: str | Path, key: str) -> str | AddedToken | None:

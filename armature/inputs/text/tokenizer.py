@@ -12,6 +12,7 @@ from armature.inputs.text.backend import adjust, ends_of, open_backend, vocabula
 from armature.inputs.text.call import side_of
 from armature.inputs.text.families import GENERIC
 from armature.inputs.text.family import COMMON, PIPELINE, Family
+from armature.inputs.text.stored import read_added_tokens
 from armature.inputs.text.template import write_template
 from armature.inputs.text.texts import TextMethods
 
@@ -111,6 +112,9 @@ class Tokenizer(TextMethods):
         }
         if "additional_special_tokens" in given and "extra_special_tokens" not in given:
             said.pop("extra_special_tokens", None)
+        if self.family.takes_vocabulary and "tokenizer_file" in files:
+            files = {"vocab_file": files["tokenizer_file"]}
+            added = {**read_added_tokens(files["vocab_file"]), **added}
         self._lexicon = open_backend(self.family, files, {**self.family.options, **said}, added)
         if "tokenizer_object" in files or "tokenizer_file" in files:
             self._adjust(said, stored, given)
@@ -157,7 +161,8 @@ class Tokenizer(TextMethods):
         asked = {given.get("add_bos_token"), given.get("add_eos_token")} != {None}
         if asked or self.family.reframes:
             roles = {role.removesuffix("_token"): t for role, t in self.special_tokens_map.items()}
-            ends = ends_of(given, roles)
+            own = (self.family.single, self.family.pair) if self.family.single else None
+            ends = own if own and not asked else ends_of(given, roles)
             backend.post_processor = write_template(*ends, roles, backend)
 
     @classmethod

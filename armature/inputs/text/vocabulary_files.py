@@ -1,4 +1,4 @@
-"""The older vocabulary files: vocab.txt, vocab.json with merges.txt, SentencePiece models."""
+"""The older vocabulary files: vocab.txt, vocab.json with merges.txt, SentencePiece, pickles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from armature.errors import CheckpointError
 from armature.inputs.text.reading import AGAIN, read_file, read_json, read_text
@@ -49,14 +50,21 @@ def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
         return Vocabulary(ids=read_ids(path), model=source, target=target)
     if "spm_file" in files:
         return Vocabulary(ids=read_ids(path), model=read_sentencepiece(files["spm_file"]))
+    if path.suffix == ".json":
+        return _read_json(path, files.get("merges_file"))
     if path.suffix in (".txt", ".tokenizer"):
         return Vocabulary(ids=read_lines(path))
-    if path.suffix != ".json" and (ranks := read_ranks(path)):
+    if path.name in ("vocab.pkl", "vocab.bin"):
+        return Vocabulary(ids=read_pickled(path))
+    if ranks := read_ranks(path):
         return Vocabulary(ids=ranks, merges=merges_of_bytes(ranks), ranked=True)
-    if path.suffix != ".json":
-        model = read_sentencepiece(path, letters=path.name == "spm_char.model")
-        return Vocabulary(ids=model.ids, scores=model.scores, model=model)
-    merges = files.get("merges_file")
+    model = read_sentencepiece(path, letters=path.name == "spm_char.model")
+    return Vocabulary(ids=model.ids, scores=model.scores, model=model)
+
+
+def _read_json(path: Path, merges: Path | None) -> Vocabulary:
+    if path.name.endswith("tokenizer.json"):
+        return Vocabulary(ids=_ids_of(read_json(path).get("model"), path))
     if merges is None:
         raise CheckpointError(
             path, "comes without merges.txt, so its pieces cannot be merged", "Add merges.txt."
@@ -72,9 +80,33 @@ def read_lines(path: Path) -> dict[str, int]:
     return {line.rstrip(WHITE_SPACE): index for index, line in enumerate(lines)}
 
 
+def read_pickled(path: Path) -> dict[str, int]:
+    """Return the ids of a vocabulary that was pickled, without executing anything.
+
+    Raises:
+        CheckpointError: there is none in the file.
+    """
+    from armature.checkpoint.formats.plain_pickle import read_plain_pickle
+
+    content = read_plain_pickle(path)
+    words = content.get("idx2sym") if isinstance(content, dict) else None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise CheckpointError(path, "holds no list of words (idx2sym)", AGAIN)
+    ids = {word: index for index, word in enumerate(words)}
+    if content.get("sym2idx", ids) != ids or len(ids) != len(words):
+        raise CheckpointError(path, "gives words other ids than their places in the list", AGAIN)
+    return ids
+
+
 def read_ids(path: Path) -> dict[str, int]:
     """Return the ids of a vocab.json."""
-    ids = read_json(path)
+    return _ids_of({"vocab": read_json(path)}, path)
+
+
+def _ids_of(model: Any, path: Path) -> dict[str, int]:
+    ids = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(ids, dict):
+        raise CheckpointError(path, "holds no table of tokens and ids", AGAIN)
     for token, index in ids.items():
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < 1 << 31:
             raise CheckpointError(path, f"gives {token!r} the id {index!r}", AGAIN)

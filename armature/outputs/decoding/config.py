@@ -7,12 +7,17 @@ caller's arguments come first, then the configuration given, then the model's ow
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from armature.config import Config
 from armature.errors import CheckpointError, UnknownArgumentError, nearest, refuse_unknown
+
+log = logging.getLogger("armature")
 
 FILE = "generation_config.json"
 
@@ -178,7 +183,9 @@ class GenerationConfig:
         found: dict[str, Any] = {"_from_model_config": True}
         for part in (model_config, *(model_config.get(name) for name in _DECODERS)):
             for field in _MODEL_FIELDS if part else ():
-                value = part.get(field)
+                # A null counts: it says that there is none, whatever the architecture's default.
+                stated = isinstance(part, Config) and field in part
+                value = part.stated(field) if stated else part.get(field)
                 if value is not None:
                     found.setdefault(field, value)
         if model_config.get("force_bos_token_to_be_generated"):
@@ -194,7 +201,25 @@ class GenerationConfig:
             model_config: Its config.
         """
         file = source.find(FILE)
-        return cls.from_model_config(model_config) if file is None else cls.from_file(file)
+        if file is None:
+            return cls.from_model_config(model_config)
+        config = cls.from_file(file)
+        config._warn(file)
+        return config
+
+    def _warn(self, file: str | PathLike[str]) -> None:
+        """Say what generate() will refuse, and which names are near to a setting's but are none.
+
+        Other names are the business of whoever wrote them: files hold many.
+        """
+        from armature.outputs.decoding.rules import faults
+
+        for fault in faults(self):
+            log.warning("%s: %s. generate() refuses it unless the call sets another", file, fault)
+        for name in set(self.__dict__) - set(FIELDS):
+            if get_close_matches(name, FIELDS, n=1, cutoff=0.85):
+                near = nearest(name, FIELDS)
+                log.warning("%s: `%s` is no setting, and changes nothing.%s", file, name, near)
 
     def update(self, **settings: Any) -> None:
         """Set several fields at once; a name that is neither known nor in the file is refused."""

@@ -70,7 +70,7 @@ class Contrasted:
 
     def __getattr__(self, name: str) -> Any:
         """Show what the steps show, but for reading several tokens, which one layer is not for."""
-        if name in ("extend", "crop"):
+        if name in ("extend", "crop", "join", "joins"):
             raise AttributeError(name)
         return getattr(self.__dict__["steps"], name)
 

@@ -105,4 +105,6 @@ class Guided:
 
     def __getattr__(self, name: str) -> Any:
         """Show what the prompt's own steps show: states, passes, a cache."""
+        if name in ("join", "joins"):
+            raise AttributeError(name)
         return getattr(self.__dict__["steps"], name)

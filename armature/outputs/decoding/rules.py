@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from armature.errors import ArgumentError
-from armature.outputs.decoding.config import GenerationConfig
+
+if TYPE_CHECKING:
+    from armature.outputs.decoding.config import GenerationConfig
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -142,6 +144,14 @@ SAMPLING: dict[str, Any] = {
 }
 
 
+def faults(config: GenerationConfig) -> Iterator[str]:
+    """Say of each setting that is out of range what it should be."""
+    for name, (fits, words) in RANGES.items():
+        value = getattr(config, name)
+        if value is not None and not fits(value):
+            yield f"`{name}` should be {words}, but is {value!r}"
+
+
 def check(config: GenerationConfig, given: Collection[str] = ()) -> None:
     """Refuse settings that are out of range, contradict each other, or cannot be followed yet.
 
@@ -152,10 +162,8 @@ def check(config: GenerationConfig, given: Collection[str] = ()) -> None:
     Raises:
         ArgumentError: naming the setting, the reason and the remedy.
     """
-    for name, (fits, words) in RANGES.items():
-        value = getattr(config, name)
-        if value is not None and not fits(value):
-            raise ArgumentError(f"`{name}` should be {words}, but is {value!r}")
+    for fault in faults(config):
+        raise ArgumentError(fault)
     for name, (asked, words) in _ABSENT.items():
         if asked(config):
             raise ArgumentError(

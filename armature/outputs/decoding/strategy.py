@@ -69,9 +69,8 @@ def begin(
             f"this architecture's generation does not record what `{name}=True` asks for.\n"
             f"  → call the model on the generated sequences: model(ids, {name}=True)"
         )
-    cache = getattr(steps, "cache", None)
-    if cache is not None and not how.get("output_attentions"):
-        cache.slides = _SLIDES[config.cache_implementation]
+    if hasattr(steps, "keep") and not how.get("output_attentions"):
+        cast("Any", steps).keep(slides=_SLIDES[config.cache_implementation])
     if config.dola_layers:
         tied = bool(getattr(model.config, "tie_word_embeddings", True))
         return Contrasted(steps, config.dola_layers, tied=tied)

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tokenizer_goldens import FAMILIES
 
 from armature.inputs.text.tokenizer import Tokenizer
 
@@ -48,6 +49,22 @@ def test_sixteen_threads_with_different_options(family, folders):
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(wrong, range(16))) == 0
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "marian"])
+def test_sixteen_threads_share_every_kind(family, folders, record):
+    tokenizer = Tokenizer.from_pretrained(folders(family))
+    texts = [probe["text"] for probe in record(family)["probes"]]
+    ways = [{}, {"add_special_tokens": False}, {"truncation": True, "max_length": 5}]
+    jobs = [(texts[i : i + 3], ways[i % 3]) for i in range(len(texts))]
+
+    def run(job):
+        batch = dict(tokenizer(job[0], **job[1]))
+        return batch, tokenizer.decode(batch["input_ids"], skip_special_tokens=True)
+
+    wanted = [run(job) for job in jobs]
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(run, jobs * 8)) == wanted * 8
 
 
 HOSTILE = ["a", " ", "\n", "▁", "é", "[CLS]", "##", "\u0301", "  \t", "½", "<", "😀"]

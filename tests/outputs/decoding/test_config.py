@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from armature.checkpoint.hub import resolve
 from armature.config import Config
 from armature.errors import CheckpointError, UnknownArgumentError
+from armature.opening import config_class
 from armature.outputs.decoding.config import GenerationConfig
 
 FILE = {
@@ -52,6 +54,26 @@ def test_unknown_names_are_refused_where_a_person_wrote_them(tmp_path):
     (tmp_path / "generation_config.json").write_text("{}")
     with pytest.raises(UnknownArgumentError, match="Did you mean `num_beams`"):
         GenerationConfig.from_pretrained(tmp_path, num_beam=3)
+
+
+def test_a_checkpoint_says_at_once_what_its_file_has_wrong(tmp_path, caplog):
+    settings = {"top_k": "many", "max_new_token": 3, "chat_format": "x", "temperature": 0.5}
+    (tmp_path / "generation_config.json").write_text(json.dumps(settings))
+    config = GenerationConfig.from_checkpoint(resolve(tmp_path), Config())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert all("generation_config.json" in line for line in said)
+    assert "`top_k` should be a whole number" in said[0]
+    assert "Did you mean `max_new_tokens`" in said[1]
+    assert config.to_diff_dict() == settings  # it is kept as it is
+
+
+def test_a_null_in_an_older_file_means_none():
+    data = {"eos_token_id": None, "forced_eos_token_id": None, "num_beams": 2}
+    found = GenerationConfig.from_model_config(config_class("bart").from_dict(data))
+    assert (found.eos_token_id, found.forced_eos_token_id, found.num_beams) == (None, None, 2)
+    silent = GenerationConfig.from_model_config(config_class("bart")())
+    assert (silent.eos_token_id, silent.forced_eos_token_id) == (2, 2)
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):

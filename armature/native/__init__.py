@@ -1,0 +1,1 @@
+"""Native kernels: what decoding does for every token, as one call of a small C library."""

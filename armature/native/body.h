@@ -1,0 +1,513 @@
+/* The kernels, compiled once for each instruction set: NAME(x) is x with the set's name.
+ *
+ * A row's result never depends on how many rows there are: every number is summed in one order.
+ */
+
+typedef float vec __attribute__((vector_size(64)));
+typedef float loose __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(64)));
+typedef int32_t iloose __attribute__((vector_size(64), aligned(1), may_alias));
+
+static inline vec NAME(load)(const float *p) { return *(const loose *)p; }
+static inline void NAME(save)(float *p, vec v) { *(loose *)p = v; }
+static inline vec NAME(all)(float x) { return (vec){} + x; }
+
+static inline vec NAME(choose)(ivec yes, vec a, vec b) {
+    return (vec)((yes & (ivec)a) | (~yes & (ivec)b));
+}
+
+static inline float NAME(sum)(vec v) {
+    float part[LANES], s;
+    NAME(save)(part, v);
+    for (int step = LANES / 2; step; step /= 2)
+        for (int i = 0; i < step; i++) part[i] += part[i + step];
+    s = part[0];
+    return s;
+}
+
+static inline vec NAME(some)(const float *p, int64_t count) {
+    float part[LANES] = {0};
+    memcpy(part, p, count * sizeof(float));
+    return NAME(load)(part);
+}
+
+/* e^x within two units of the last place, from 2^n · 2^f. */
+static inline vec NAME(exp)(vec x) {
+    const vec low = NAME(all)(-87.0f), high = NAME(all)(88.0f), zero = (vec){};
+    ivec tiny = x < low;
+    x = NAME(choose)(tiny, low, x);
+    x = NAME(choose)(x > high, high, x);
+    vec n = x * 1.44269504f + 12582912.0f; /* rounds to whole numbers */
+    ivec power = (ivec)n - 0x4B400000;
+    n -= 12582912.0f;
+    vec r = x - n * 0.693145752f;
+    r -= n * 1.42860677e-6f;
+    vec p = NAME(all)(1.0f / 5040);
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    p = (vec)((ivec)p + (power << 23));
+    return NAME(choose)(tiny, zero, p);
+}
+
+static inline vec NAME(tanh)(vec x) { return 1.0f - 2.0f / (NAME(exp)(2.0f * x) + 1.0f); }
+
+/* The error function: 1 − e^(−x²) · t · p(t), t = 1 / (1 + x/2), p by Chebyshev interpolation. */
+static inline vec NAME(erf)(vec x) {
+    static const float c[] = ERF_TERMS;
+    vec size = NAME(choose)(x < (vec){}, -x, x);
+    vec t = 1.0f / (1.0f + 0.5f * size), p = NAME(all)(c[0]);
+    for (unsigned i = 1; i < sizeof c / sizeof *c; i++) p = p * t + c[i];
+    vec y = 1.0f - NAME(exp)(-size * size) * (t * p);
+    return NAME(choose)(x < (vec){}, -y, y);
+}
+
+static inline vec NAME(act)(vec x, int kind) {
+    switch (kind) {
+    case GELU: return 0.5f * x * (1.0f + NAME(erf)(x * 0.70710678f));
+    case GELU_TANH: return 0.5f * x * (1.0f + NAME(tanh)(0.79788456f * (x + 0.044715f * x * x * x)));
+    case RELU: return NAME(choose)(x > (vec){}, x, (vec){});
+    case SILU: return x / (1.0f + NAME(exp)(-x));
+    case QUICK_GELU: return x / (1.0f + NAME(exp)(-1.702f * x));
+    case TANH: return NAME(tanh)(x);
+    case SIGMOID: return 1.0f / (1.0f + NAME(exp)(-x));
+    case RELU_SQUARED: return NAME(choose)(x > (vec){}, x * x, (vec){});
+    default: return x;
+    }
+}
+
+/* Put `count` finished sums into a row of results. */
+static inline void NAME(finish)(float *out, vec y, const float *bias, int count, int flag, int act) {
+    float part[LANES];
+    if (bias) y += count == LANES ? NAME(load)(bias) : NAME(some)(bias, count);
+    if (act) y = NAME(act)(y, act);
+    if (count == LANES && flag != PUT) y = flag == ADD ? y + NAME(load)(out) : y * NAME(load)(out);
+    if (count == LANES) {
+        NAME(save)(out, y);
+        return;
+    }
+    NAME(save)(part, y);
+    for (int i = 0; i < count; i++)
+        out[i] = flag == PUT ? part[i] : flag == ADD ? part[i] + out[i] : part[i] * out[i];
+}
+
+/* `many` rows against the LANES outputs from `first` on; the weight's rows lie one after another. */
+static inline void NAME(dots)(const Map *map, const float *x, int64_t wide, int many, int first,
+                              int count, float y[][LANES]) {
+    const float *w = (const float *)map->weight + first * map->stride;
+    const int64_t inputs = map->inputs, whole = inputs / LANES * LANES;
+    for (int n = 0; n < count; n += 4) {
+        int four = count - n < 4 ? count - n : 4;
+        vec sums[4][4];
+        for (int j = 0; j < 4; j++)
+            for (int m = 0; m < 4; m++) sums[j][m] = (vec){};
+        const float *row[4];
+        for (int j = 0; j < 4; j++) row[j] = w + (n + (j < four ? j : 0)) * map->stride;
+#define DOTS(MANY)                                                                                 \
+    for (int64_t k = 0; k < whole; k += LANES) {                                                   \
+        vec a = NAME(load)(row[0] + k), b = NAME(load)(row[1] + k);                                \
+        vec c = NAME(load)(row[2] + k), d = NAME(load)(row[3] + k);                                \
+        for (int m = 0; m < MANY; m++) {                                                           \
+            vec v = NAME(load)(x + m * wide + k);                                                  \
+            sums[0][m] += a * v, sums[1][m] += b * v, sums[2][m] += c * v, sums[3][m] += d * v;    \
+        }                                                                                          \
+    }
+        switch (many) {
+        case 1: DOTS(1) break;
+        case 2: DOTS(2) break;
+        default: DOTS(4)
+        }
+#undef DOTS
+        if (whole < inputs)
+            for (int m = 0; m < many; m++) {
+                vec v = NAME(some)(x + m * wide + whole, inputs - whole);
+                for (int j = 0; j < 4; j++)
+                    sums[j][m] += NAME(some)(row[j] + whole, inputs - whole) * v;
+            }
+        for (int m = 0; m < many; m++)
+            for (int j = 0; j < four; j++) y[m][n + j] = NAME(sum)(sums[j][m]);
+    }
+}
+
+/* Where columns lie one after another: vectors of outputs, and inputs, that are summed together. */
+#define STRIP 16
+#define PART 128
+
+/* `many` rows against the outputs from `first` to `last`, of a weight that lies transposed. */
+static void NAME(columns)(const Map *map, const float *x, int64_t wide, int rows, int first,
+                          int last, float *out, int64_t out_wide, int flag, int act) {
+    const int64_t inputs = map->inputs, stride = map->stride;
+    for (int n = first; n < last; n += STRIP * LANES) {
+        int strip = (last - n + LANES - 1) / LANES;
+        strip = strip < STRIP ? strip : STRIP;
+        int ragged = last - n < strip * LANES ? last - n - (strip - 1) * LANES : LANES;
+        for (int m0 = 0; m0 < rows; m0 += TILE) {
+            int many = rows - m0 < TILE ? rows - m0 : TILE;
+            vec sums[TILE][STRIP], parts[TILE][STRIP]; /* a part at a time: less is rounded off */
+            for (int m = 0; m < many; m++)
+                for (int j = 0; j < strip; j++) sums[m][j] = parts[m][j] = (vec){};
+            const float *w = (const float *)map->weight + n;
+            for (int64_t k = 0; k < inputs; k += 4) {
+                int four = inputs - k < 4 ? inputs - k : 4;
+                const float *a = w + k * stride, *b = a + (four > 1) * stride;
+                const float *c = b + (four > 2) * stride, *d = c + (four > 3) * stride;
+                for (int j = 0; j < strip; j++) {
+                    int64_t at = j * LANES;
+                    int count = j == strip - 1 ? ragged : LANES;
+                    vec p, q, r, s;
+                    if (count == LANES) {
+                        p = NAME(load)(a + at), q = NAME(load)(b + at);
+                        r = NAME(load)(c + at), s = NAME(load)(d + at);
+                        __builtin_prefetch(a + at + 4 * stride), __builtin_prefetch(b + at + 4 * stride);
+                        __builtin_prefetch(c + at + 4 * stride), __builtin_prefetch(d + at + 4 * stride);
+                    } else {
+                        p = NAME(some)(a + at, count), q = NAME(some)(b + at, count);
+                        r = NAME(some)(c + at, count), s = NAME(some)(d + at, count);
+                    }
+                    for (int m = 0; m < many; m++) {
+                        const float *v = x + (m0 + m) * wide + k;
+                        vec y = p * v[0];
+                        if (four > 1) y += q * v[1];
+                        if (four > 2) y += r * v[2];
+                        if (four > 3) y += s * v[3];
+                        parts[m][j] += y;
+                    }
+                }
+                if (k % PART == PART - 4 || k + 4 >= inputs)
+                    for (int m = 0; m < many; m++)
+                        for (int j = 0; j < strip; j++) {
+                            sums[m][j] += parts[m][j];
+                            parts[m][j] = (vec){};
+                        }
+            }
+            for (int m = 0; m < many; m++)
+                for (int j = 0; j < strip; j++) {
+                    int at = n + j * LANES;
+                    NAME(finish)(out + (m0 + m) * out_wide + at, sums[m][j],
+                                 map->bias ? map->bias + at : 0, j == strip - 1 ? ragged : LANES,
+                                 flag, act);
+                }
+        }
+    }
+}
+
+/* Round a row's group of inputs to bytes, symmetrically. */
+static void NAME(round)(const float *x, int64_t count, int group, int8_t *bytes, float *scale,
+                        int32_t *sum) {
+    float most = 0;
+    for (int64_t i = 0; i < count; i++) {
+        float size = x[i] < 0 ? -x[i] : x[i];
+        most = size > most ? size : most;
+    }
+    float inverse = most > 0 ? 127.0f / most : 0;
+    int32_t total = 0;
+    for (int64_t i = 0; i < count; i++) {
+        float y = x[i] * inverse;
+        int32_t whole = (int32_t)(y + 12582912.0f - 12582912.0f);
+        bytes[i] = (int8_t)whole;
+        total += whole;
+    }
+    for (int64_t i = count; i < group; i++) bytes[i] = 0;
+    *scale = most / 127.0f;
+    *sum = total;
+}
+
+static void NAME(quantize)(const Program *p, const float *x, int64_t wide, int inputs, int group,
+                           int rows, int thread, int threads) {
+    int groups = (inputs + group - 1) / group;
+    int64_t all = (int64_t)rows * groups, each = p->widest / GROUP_4;
+    for (int64_t i = all * thread / threads; i < all * (thread + 1) / threads; i++) {
+        int64_t m = i / groups, g = i % groups, left = inputs - g * group;
+        NAME(round)(x + m * wide + g * group, left < group ? left : group, group,
+                    p->bytes + m * p->widest + g * group, p->byte_scales + m * each + g,
+                    p->byte_sums + m * each + g);
+    }
+}
+
+#ifdef VNNI
+#define HALVES(p) ((vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p))))
+#else
+static inline vec NAME(halves)(const uint16_t *p) {
+    float part[LANES];
+    for (int i = 0; i < LANES; i++) {
+        uint32_t h = p[i], sign = (h & 0x8000u) << 16, rest = h & 0x7FFFu, bits;
+        if (rest >= 0x0400) bits = (rest << 13) + 0x38000000u;
+        else {
+            float small = rest * 5.9604644775390625e-8f;
+            memcpy(&bits, &small, 4);
+        }
+        bits |= sign;
+        memcpy(part + i, &bits, 4);
+    }
+    return NAME(load)(part);
+}
+#define HALVES(p) NAME(halves)(p)
+#endif
+
+/* Four inputs of LANES outputs against four of one row: unsigned times signed bytes, summed. */
+static inline ivec NAME(four)(ivec sum, const uint8_t *w, const int8_t *x) {
+#ifdef VNNI
+    int32_t pack;
+    memcpy(&pack, x, 4);
+    return (ivec)_mm512_dpbusd_epi32((__m512i)sum, _mm512_loadu_si512(w), _mm512_set1_epi32(pack));
+#else
+    for (int i = 0; i < LANES; i++)
+        sum[i] += w[4 * i] * x[0] + w[4 * i + 1] * x[1] + w[4 * i + 2] * x[2] + w[4 * i + 3] * x[3];
+    return sum;
+#endif
+}
+
+#define BYTES_8(MANY)                                                                              \
+    for (int64_t g = 0; g < groups; g++, w += GROUP_8 * LANES) {                                   \
+        ivec part[MANY];                                                                           \
+        for (int m = 0; m < MANY; m++) part[m] = (ivec){} - 128 * sums[m * each + g];              \
+        for (int k = 0; k < GROUP_8; k += 4)                                                       \
+            for (int m = 0; m < MANY; m++)                                                         \
+                part[m] = NAME(four)(part[m], w + k * LANES, x + m * wide + g * GROUP_8 + k);      \
+        vec scale = HALVES(map->scale + (panel * groups + g) * LANES);                             \
+        for (int m = 0; m < MANY; m++)                                                             \
+            y[m] += __builtin_convertvector(part[m], vec) * (scale * scales[m * each + g]);        \
+    }
+
+#define BYTES_4(MANY)                                                                              \
+    for (int64_t g = 0; g < groups; g++, w += GROUP_4 * LANES / 2) {                               \
+        ivec part[MANY];                                                                           \
+        for (int m = 0; m < MANY; m++) part[m] = (ivec){} - 8 * sums[m * each + g];                \
+        for (int k = 0; k < GROUP_4; k += 8) {                                                     \
+            ivec both = *(const iloose *)(w + k * LANES / 2);                                      \
+            ivec low = both & 0x0F0F0F0F, high = (both >> 4) & 0x0F0F0F0F;                         \
+            for (int m = 0; m < MANY; m++) {                                                       \
+                const int8_t *v = x + m * wide + g * GROUP_4 + k;                                  \
+                part[m] = NAME(four)(part[m], (const uint8_t *)&low, v);                           \
+                part[m] = NAME(four)(part[m], (const uint8_t *)&high, v + 4);                      \
+            }                                                                                      \
+        }                                                                                          \
+        vec scale = HALVES(map->scale + (panel * groups + g) * LANES);                             \
+        for (int m = 0; m < MANY; m++)                                                             \
+            y[m] += __builtin_convertvector(part[m], vec) * (scale * scales[m * each + g]);        \
+    }
+
+/* `many` rounded rows against one panel of LANES outputs. */
+static void NAME(panel)(const Map *map, const Program *p, int first, int many, int64_t panel,
+                        vec *y) {
+    const int64_t wide = p->widest, each = p->widest / GROUP_4;
+    const int group = map->kind == BITS_8 ? GROUP_8 : GROUP_4;
+    const int64_t groups = (map->inputs + group - 1) / group;
+    const int8_t *x = p->bytes + first * wide;
+    const float *scales = p->byte_scales + first * each;
+    const int32_t *sums = p->byte_sums + first * each;
+    const uint8_t *w = map->weight;
+    if (map->kind == BITS_8) {
+        w += panel * groups * GROUP_8 * LANES;
+        switch (many) {
+        case 1: BYTES_8(1) break;
+        case 2: BYTES_8(2) break;
+        case 4: BYTES_8(4) break;
+        default: BYTES_8(8)
+        }
+    } else {
+        w += panel * groups * GROUP_4 * LANES / 2;
+        switch (many) {
+        case 1: BYTES_4(1) break;
+        case 2: BYTES_4(2) break;
+        case 4: BYTES_4(4) break;
+        default: BYTES_4(8)
+        }
+    }
+}
+
+/* This thread's share of a linear map's outputs. */
+static void NAME(linear)(const Map *map, const Program *p, const float *x, int64_t wide, int rows,
+                         float *out, int64_t out_wide, int flag, int act, int thread, int threads) {
+    const int64_t panels = (map->outputs + LANES - 1) / LANES;
+    const int64_t begin = panels * thread / threads, end = panels * (thread + 1) / threads;
+    if (map->kind == COLUMNS) {
+        int last = end * LANES < map->outputs ? end * LANES : map->outputs;
+        if (begin < end)
+            NAME(columns)(map, x, wide, rows, begin * LANES, last, out, out_wide, flag, act);
+        return;
+    }
+    for (int64_t panel = begin; panel < end; panel++) {
+        int at = panel * LANES, count = map->outputs - at < LANES ? map->outputs - at : LANES;
+        const float *bias = map->bias ? map->bias + at : 0;
+        const int tile = map->kind == ROWS ? 4 : TILE;
+        for (int m0 = 0, many; m0 < rows; m0 += many) {
+            for (many = tile; many > rows - m0; many /= 2)
+                ; /* a power of two */
+            vec y[TILE];
+            for (int m = 0; m < many; m++) y[m] = (vec){};
+            if (map->kind == ROWS) {
+                float sums[TILE][LANES] = {{0}};
+                NAME(dots)(map, x + m0 * wide, wide, many, at, count, sums);
+                for (int m = 0; m < many; m++) y[m] = NAME(load)(sums[m]);
+            } else
+                NAME(panel)(map, p, m0, many, panel, y);
+            for (int m = 0; m < many; m++)
+                NAME(finish)(out + (m0 + m) * out_wide + at, y[m], bias, count, flag, act);
+        }
+    }
+}
+
+/* Norm one group of numbers; `flag` says whether their mean is taken off first. */
+static void NAME(norm)(const float *x, float *out, int width, const float *weight,
+                       const float *bias, float eps, int flag) {
+    const int whole = width / LANES * LANES;
+    float middle = 0;
+    vec total = (vec){};
+    if (flag) {
+        for (int i = 0; i < whole; i += LANES) total += NAME(load)(x + i);
+        if (whole < width) total += NAME(some)(x + whole, width - whole);
+        middle = NAME(sum)(total) / width;
+        total = (vec){};
+    }
+    for (int i = 0; i < whole; i += LANES) {
+        vec y = NAME(load)(x + i) - middle;
+        total += y * y;
+    }
+    float square = NAME(sum)(total);
+    for (int i = whole; i < width; i++) square += (x[i] - middle) * (x[i] - middle);
+    const float inverse = 1.0f / sqrtf(square / width + eps);
+    for (int i = 0; i < width; i++) {
+        float y = (x[i] - middle) * inverse;
+        if (weight) y *= weight[i];
+        out[i] = bias ? y + bias[i] : y;
+    }
+}
+
+static void NAME(rotate)(float *x, int heads, int width, const float *cosine, const float *sine,
+                         int half, int neighbours) {
+    for (int h = 0; h < heads; h++, x += width)
+        for (int i = 0; i < half; i++) {
+            float *a = neighbours ? x + 2 * i : x + i, *b = neighbours ? a + 1 : a + half;
+            float p = *a, q = *b;
+            *a = p * cosine[i] - q * sine[i];
+            *b = q * cosine[i] + p * sine[i];
+        }
+}
+
+static inline float NAME(dot)(const float *a, const float *b, int width) {
+    vec total = (vec){};
+    int i = 0;
+    for (; i + LANES <= width; i += LANES) total += NAME(load)(a + i) * NAME(load)(b + i);
+    if (i < width) total += NAME(some)(a + i, width - i) * NAME(some)(b + i, width - i);
+    return NAME(sum)(total);
+}
+
+/* Mix the values of one row's keys for the query heads of one key-value head.
+ *
+ * places: where the keys lie; NULL: one after another from `first` on.
+ */
+static void NAME(attend)(const Step *s, const float *q, const float *keys, const float *values,
+                         const int32_t *places, int64_t first, int begin, int end, int head,
+                         const float *bias, int64_t span, float *scores, float *out) {
+    const int width = s->width, many = s->heads / s->shared, count = end - begin;
+    const int64_t step = (int64_t)s->shared * width, room = (count + LANES - 1) / LANES * LANES;
+    for (int i = 0; i < count; i++) {
+        int64_t place = places ? places[begin + i] : first + begin + i;
+        const float *k = keys + place * step + (int64_t)head * width;
+        for (int g = 0; g < many; g++) scores[g * room + i] = NAME(dot)(q + g * width, k, width);
+    }
+    for (int g = 0; g < many; g++) {
+        float *score = scores + g * room, most = -INFINITY, total = 0;
+        for (int i = 0; i < count; i++) {
+            float y = score[i] * s->scale;
+            if (s->cap > 0) y = tanhf(y / s->cap) * s->cap;
+            if (bias) y += bias[(int64_t)g * span + begin + i];
+            score[i] = y;
+            most = y > most ? y : most;
+        }
+        for (int64_t i = count; i < room; i++) score[i] = -INFINITY;
+        vec sums = (vec){};
+        for (int64_t i = 0; i < room; i += LANES) {
+            vec e = NAME(exp)(NAME(load)(score + i) - most);
+            NAME(save)(score + i, e);
+            sums += e;
+        }
+        total = NAME(sum)(sums);
+        for (int i = 0; i < width; i++) out[g * width + i] = 0;
+        const float inverse = 1.0f / total;
+        for (int i = 0; i < count; i++) score[i] *= inverse;
+    }
+    for (int i = 0; i < count; i++) {
+        int64_t place = places ? places[begin + i] : first + begin + i;
+        const float *v = values + place * step + (int64_t)head * width;
+        for (int g = 0; g < many; g++) {
+            const float share = scores[g * room + i];
+            float *y = out + g * width;
+            for (int e = 0; e < width; e++) y[e] += share * v[e];
+        }
+    }
+}
+
+static void NAME(attend_rows)(const Step *s, const Program *p, const Run *run, const float *q,
+                              int64_t wide, float *out, int64_t out_wide, int thread, int threads) {
+    const int many = s->heads / s->shared, tasks = run->rows * s->shared;
+    const int recall = s->op == RECALL;
+    float *scores = p->scores + thread * p->scores_each;
+    for (int t = tasks * thread / threads; t < tasks * (thread + 1) / threads; t++) {
+        int m = t / s->shared, head = t % s->shared;
+        int end = recall ? run->memory[2 * m + 1] : run->totals[m];
+        int begin = !recall && s->window > 0 && end > s->window ? end - s->window : 0;
+        int64_t at = (int64_t)head * many;
+        const float *bias = recall || !run->bias ? 0 : run->bias + (m * (int64_t)s->heads + at) * run->span;
+        NAME(attend)(s, q + m * wide + at * s->width,
+                     (recall ? run->memory_keys : run->keys)[s->layer],
+                     (recall ? run->memory_values : run->values)[s->layer],
+                     recall ? 0 : run->places + (int64_t)m * run->columns,
+                     recall ? run->memory[2 * m] : 0, begin, end, head, bias, run->span, scores,
+                     out + m * out_wide + at * s->width);
+    }
+}
+
+static void NAME(step)(const Step *s, const Program *p, const Run *run, int thread, int threads) {
+    const int rows = run->rows;
+    float *in = p->buffers[s->in], *out = p->buffers[s->out];
+    const int64_t wide = p->widths[s->in], out_wide = p->widths[s->out];
+    const int first = rows * thread / threads, last = rows * (thread + 1) / threads;
+    switch (s->op) {
+    case NORM: /* `heads` groups of `width`; `shared` of them have weights of their own */
+        for (int i = s->heads * rows * thread / threads; i < s->heads * rows * (thread + 1) / threads; i++) {
+            int m = i / s->heads, h = i % s->heads;
+            int64_t own = s->shared > 1 ? (int64_t)h * s->width : 0;
+            NAME(norm)(in + m * wide + h * s->width, out + m * out_wide + h * s->width, s->width,
+                       s->weight ? s->weight + own : 0, s->bias, s->eps, s->flag);
+        }
+        break;
+    case LINEAR:
+        NAME(linear)(&s->map, p, in, wide, rows, out, out_wide, s->flag, s->act, thread, threads);
+        break;
+    case QUANTIZE:
+        NAME(quantize)(p, in, wide, s->width, s->heads, rows, thread, threads);
+        break;
+    case ROTATE:
+        for (int m = first; m < last; m++)
+            NAME(rotate)(in + m * wide, s->heads, s->width, run->cosines[s->table] + (int64_t)m * s->shared,
+                         run->sines[s->table] + (int64_t)m * s->shared, s->shared, s->flag);
+        break;
+    case STORE:
+        for (int m = first; m < last; m++) {
+            int64_t place = run->places[(int64_t)m * run->columns + run->totals[m] - 1];
+            float *to = (s->flag ? run->values : run->keys)[s->layer] + place * s->width;
+            memcpy(to, in + m * wide, s->width * sizeof(float));
+        }
+        break;
+    case ATTEND:
+    case RECALL:
+        NAME(attend_rows)(s, p, run, in, wide, out, out_wide, thread, threads);
+        break;
+    case PLUS:
+        for (int m = first; m < last; m++)
+            for (int i = 0; i < s->width; i++) out[m * out_wide + i] += in[m * wide + i];
+        break;
+    }
+}
+
+#undef STRIP
+#undef PART
+#undef HALVES
+#undef BYTES_8
+#undef BYTES_4
