@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from armature.batch import Layout
 from armature.errors import ArgumentError
@@ -129,8 +130,9 @@ class Cache:
         for index, (k, v) in self.cross.items():
             more = other.cross[index]
             self.cross[index] = (torch.cat((k, more[0])), torch.cat((v, more[1])))
-        lengths = mine.lengths + theirs.lengths
-        self.memory_layout = Layout(lengths, max(lengths), mine.device)
+        width = max(mine.width, theirs.width)
+        both = torch.cat([F.pad(x.mask, (0, width - x.width)) for x in (mine, theirs)])
+        self.memory_layout = Layout.of(both, (len(both), width), mine.device)
 
     def windows(self) -> list[tuple[tuple[int, ...], int]]:
         """Return how many tokens of each row went, and how far back layers look that let go."""
