@@ -144,7 +144,7 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
         found: list[str] = []
         for part in exact.split(text) if options["lower_case"] else [text]:
             if part in specials:
-                found.append(part)
+                found.append(str(part))
                 continue
             found += _grouped(moses.words(moses.normalize_marks(part), dashes=True, whole=whole))
         return found
