@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -166,6 +166,48 @@ class WritingPipeline(Pipeline):
             sequences = [ids[first:] for ids in sequences]
         return [sequences[i : i + copies] for i in range(0, len(sequences), copies)]
 
+    def stream_text(self, item: Any, **given: Any) -> Generator[str, None, None]:
+        """Yield the text that a call would return for one input, piece by piece, as it is written.
+
+        The prompt is not given out again. Nothing is computed between two pieces, so leaving the
+        loop ends the writing.
+
+        Args:
+            item: One text; of text-generation also one conversation, a list of messages.
+            **given: Options of the task for this call.
+
+        Raises:
+            UnknownArgumentError: the task has no such option.
+            ArgumentError: there are several inputs, or a setting knows its tokens only at the end.
+        """
+        from armature.outputs.decoding.pieces import stream
+
+        options = self.options.merged(self.named(given), f"the {self.task} pipeline")
+        if not self.is_item(item):
+            raise ArgumentError(
+                f"stream_text() writes one text for one input, not for {type(item).__name__} "
+                f"({item!r:.40}).\n  → stream each by itself, or call the pipeline"
+            )
+        if options.wants_ids:
+            raise ArgumentError("stream_text() gives out text, so it cannot return token ids")
+        options = self.completed(options)
+        (row,) = self.prepare([item], options)
+        settings = self._settings(options, 1) | self.lengths(options)
+        return stream(
+            self.model,
+            **self._tensors(row),
+            **settings | {"tokenizer": self.tokenizer},
+            clean_up_tokenization_spaces=options.clean_up_tokenization_spaces,
+        )
+
+    def completed(self, options: Any) -> Any:
+        """Return options with what follows from them."""
+        return options
+
+    def lengths(self, options: Any) -> dict[str, Any]:
+        """Return how much is written where nothing says it."""
+        return {}
+
     def budget(self, options: WritingOptions) -> int:
         """Return how many tokens are computed at once; an engine bounds its memory by itself."""
         return ENGINE_TOKENS if self._together(options) else self.tokens_at_once
@@ -184,8 +226,6 @@ class WritingPipeline(Pipeline):
         self, rows: Sequence[Row], settings: dict[str, Any], options: WritingOptions
     ) -> list[list[list[int]]]:
         """Return for each row its sequences, as `write` does."""
-        import torch
-
         from armature.outputs.decoding.engine import Engine
 
         copies = settings.get("num_return_sequences") or 1
@@ -194,10 +234,7 @@ class WritingPipeline(Pipeline):
         seeds = settings.pop("seed", None) or [None] * len(rows)
         requests = []
         for row, seed in zip(rows, seeds, strict=True):
-            inputs = {
-                name: torch.tensor([ids], device=self.device) for name, ids in row.inputs.items()
-            }
-            requests.append(engine.submit(**inputs, **settings, seed=seed))
+            requests.append(engine.submit(**self._tensors(row), **settings, seed=seed))
         engine.run()
         ends, pad = self.setting("eos_token_id", options), settings["pad_token_id"]
         begun = 1 if self.model.config.is_encoder_decoder else 0
@@ -207,6 +244,12 @@ class WritingPipeline(Pipeline):
             sequences = request.result().tolist()
             found.append([ids[:begun] + _whole(ids[first:], ends, pad) for ids in sequences])
         return found
+
+    def _tensors(self, row: Row) -> dict[str, Any]:
+        """Return the inputs of a row by itself."""
+        import torch
+
+        return {name: torch.tensor([ids], device=self.device) for name, ids in row.inputs.items()}
 
     def _longest(self, row: Row, options: WritingOptions) -> int | None:
         """Return how many new tokens a row by itself can have; None where all have as many."""
