@@ -58,8 +58,9 @@ def quantize(model: PreTrainedModel, precision: str) -> None:
         elif type(module) is Experts:
             PackedExperts.replace(module, bits)
     out = model.get_output_embeddings()
-    for table in tied if isinstance(out, PackedLinear) else ():
-        PackedEmbedding.replace(table, out)
+    if isinstance(out, PackedLinear):
+        for table in tied:
+            PackedEmbedding.replace(table, out)
 
 
 def precision_of(model: nn.Module) -> str:

@@ -116,7 +116,7 @@ def _organs() -> tuple[type, type, type]:  # noqa: C901 - modules' methods
                 x.new_zeros(shape) if types is None else types.view(shape),
                 None if real is None else real.reshape(shape).to(x.dtype),
             )
-            inputs.further = {**inputs.further, "sight": sight, "whole": sight}
+            inputs.further = {**inputs.further, "sight": sight}
             return x
 
     class Relative(attention.SelfAttention):
@@ -189,19 +189,20 @@ def _organs() -> tuple[type, type, type]:  # noqa: C901 - modules' methods
             self.queries_alone, self.mean = c.pool_q_only, c.pooling_type == "mean"
 
         def forward(self, x: Tensor, context: Context) -> Tensor:
-            rows, sight = context.layout.rows, context.shared["sight"]
+            rows, shared, layer = context.layout.rows, context.shared, context.layer
+            sight = shared.get(("sight", layer), shared["sight"])  # by layer: it may run again
             x = keys = x.unflatten(0, (rows, -1))  # (B, T, D)
             sights, after = (sight, sight), sight
-            if context.layer == self.step and x.shape[1] > 1 + self.separate:
+            if layer == self.step and x.shape[1] > 1 + self.separate:
                 x, after = self._half(x, "mean" if self.mean else "max"), self._halved(sight)
                 keys = keys if self.queries_alone else x
                 sights = (after, sight if self.queries_alone else after)
-            context.shared["sight"] = after
+            shared["sight", layer + 1] = after
             context.layout = Layout((x.shape[1],) * rows, x.shape[1], x.device)
             x = self.attn_norm(x + self.dropout(self.attn.look(x, keys, sights, context)))
             x = self.mlp_norm(x + self.dropout(self.mlp(x, context))).flatten(0, 1)
-            if context.layer == self.first:
-                context.shared["first"] = x
+            if layer == self.first:
+                shared["first"] = x
             return x
 
         def _halved(self, sight: Sight) -> Sight:
@@ -230,15 +231,14 @@ def _organs() -> tuple[type, type, type]:  # noqa: C901 - modules' methods
             self.separate, self.cuts = c.separate_cls, c.truncate_seq
 
         def forward(self, x: Tensor, context: Context) -> Tensor:
-            whole, x = context.shared["whole"], x.unflatten(0, (context.layout.rows, -1))
-            rows, width = whole.types.shape
+            rows, width = context.shared["sight"].types.shape
+            x = x.unflatten(0, (rows, -1))
             if self.times > 1:
                 alone, rest = (x[:, :1], x[:, 1:]) if self.separate else (x[:, :0], x)
                 rest = rest.repeat_interleave(self.times, 1)
                 if self.separate and self.cuts:
                     rest = F.pad(rest, (0, 0, 0, self.times - 1))
                 x = torch.cat((alone, rest), 1)[:, :width]
-            context.shared["sight"] = whole
             context.layout = Layout((width,) * rows, width, x.device)
             return x.flatten(0, 1) + context.shared["first"]
 

@@ -12,6 +12,7 @@ DEFAULTS = t5.DEFAULTS | {
     "num_layers": 8,
     "num_heads": 6,
     "feed_forward_proj": "gated-gelu",
+    "decoder_start_token_id": 0,
 }
 UNUSED = (*t5.UNUSED, "scale_decoder_outputs")
 

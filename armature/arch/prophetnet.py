@@ -190,7 +190,8 @@ def _attentions() -> tuple[type, type, type]:  # noqa: C901 - modules' methods
 
         def _sight(self, layout: Layout, x: Tensor) -> tuple[Tensor, Tensor]:
             """Return bucket and mask (B or 1, Z, 1, T, S) of each query and key."""
-            past, least = any(layout.past), torch.finfo(x.dtype).min
+            past = any(layout.past)
+            least = max(torch.finfo(x.dtype).min, torch.finfo(torch.float32).min)
             keys, real = torch.arange(layout.longest, device=x.device), layout.mask
             if past:
                 real = keys < torch.tensor(layout.totals, device=x.device)[:, None]

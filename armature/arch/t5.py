@@ -36,7 +36,7 @@ DEFAULTS = {
     "is_encoder_decoder": True,
     "pad_token_id": 0,
     "eos_token_id": 1,
-    "decoder_start_token_id": 0,
+    "decoder_start_token_id": None,
     "classifier_dropout": 0.0,
     "scale_decoder_outputs": None,
 }

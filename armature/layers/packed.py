@@ -148,6 +148,9 @@ class PackedEmbedding(Embedding):
 class PackedExperts(Experts):
     """Experts whose weights are rounded."""
 
+    ups: nn.ModuleList
+    downs: nn.ModuleList
+
     @classmethod
     def replace(cls, experts: Experts, bits: Bits) -> None:
         """Round the weights of experts, in their place."""

@@ -145,12 +145,14 @@ class Slots(Cache):
         self.table = torch.cat((self.table, fresh))
         placed = self._take(layout.total)
         self.table[layout.row_of + rows, layout.counts] = placed.int()
-        theirs = other.table[layout.row_of, layout.counts].long()
+        there = other.table[layout.row_of, layout.counts].long()
         for index, pool in self.layers.items():
             pool.fit(pool.keys)
-            pool.keys[placed] = other.layers[index].keys[theirs]
-            pool.values[placed] = other.layers[index].values[theirs]
-        if self.memory_layout is not None and self.memory_rows is not None:
+            pool.keys[placed] = other.layers[index].keys[there]
+            pool.values[placed] = other.layers[index].values[there]
+        if not (
+            self.memory_layout is None or self.memory_rows is None or other.memory_rows is None
+        ):
             below = other.memory_rows + self.memory_layout.rows
             self.memory_rows = torch.cat((self.memory_rows, below))
         self._join_memory(other)

@@ -174,8 +174,9 @@ class StackPlan:
         if act is None or type(mlp) not in (Dense, Gated):
             raise Unplanned(type(mlp).__name__)
         if type(mlp) is Gated:
-            self.linear(mlp.gate_up.gate, source, "inner", act=act, wait=False)
-            self.linear(mlp.gate_up.up, source, "inner", put=library.MULTIPLY)
+            both: Any = mlp.gate_up
+            self.linear(both.gate, source, "inner", act=act, wait=False)
+            self.linear(both.up, source, "inner", put=library.MULTIPLY)
         else:
             self.linear(mlp.up, source, "inner", act=act)
         self.linear(mlp.down, "inner", target, put=put)

@@ -6,6 +6,8 @@ from dataclasses import fields, make_dataclass
 from functools import cache
 from typing import Any
 
+import torch
+
 from armature.outputs import recalling, results, tasks
 from armature.outputs.results import ModelOutput
 
@@ -44,7 +46,7 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
 CROSSED = PLAIN | {tasks.CausalLM: results.CausalLMOutputWithCrossAttentions}
 
 
-@cache
+@torch.compiler.assume_constant_result  # no graph makes classes
 def widened(kind: type[ModelOutput], **after: str) -> type[ModelOutput]:
     """Return a kind of result with further fields.
 
@@ -52,12 +54,17 @@ def widened(kind: type[ModelOutput], **after: str) -> type[ModelOutput]:
         kind: the result that users know.
         **after: a field → the new one right behind it, which may itself have one behind it.
     """
-    names: list[str] = []
+    return _widened(kind, tuple(after.items()))
+
+
+@cache
+def _widened(kind: type[ModelOutput], after: tuple[tuple[str, str], ...]) -> type[ModelOutput]:
+    behind, names = dict(after), list[str]()
     for field in fields(kind):  # type: ignore[arg-type]
         name: str | None = field.name
         while name is not None and name not in names:
             names.append(name)
-            name = after.get(name)
+            name = behind.get(name)
     made = [(name, Any, None) for name in names]
     doc = {"__doc__": kind.__doc__, "__module__": kind.__module__}
     return make_dataclass(kind.__name__, made, bases=(ModelOutput,), namespace=doc, eq=False)

@@ -15,6 +15,7 @@ NAMES = [
     "gpt2-scales",
     "llama-yarn",  # rotations
     "mixtral-window",  # experts, a window
+    "prophetnet-far",  # a result with further fields
     "roberta-left",  # positions that skip padding
     "t5-gated",  # relative biases
 ]

@@ -162,6 +162,15 @@ def test_texts_may_begin_and_end_with_special_tokens(folders):
         assert ids.count(tokenizer.eos_token_id) == 2
 
 
+def test_some_classes_put_their_own_tokens_around_texts_whatever_the_file_says(folders):
+    tokenizer = tokenizer_class("FunnelTokenizer").from_pretrained(folders("bert_json"))
+    pair = tokenizer("a", "b", return_token_type_ids=True)
+    assert pair["input_ids"][0] == tokenizer.cls_token_id
+    assert pair["token_type_ids"][0] == 2
+    plain = tokenizer_class("BertTokenizer").from_pretrained(folders("bert_json"))
+    assert plain("a", "b", return_token_type_ids=True)["token_type_ids"][0] == 0
+
+
 def test_an_option_that_a_tokenizer_json_fixes_is_refused(folders):
     with pytest.raises(ArgumentError, match=r"keep_accents=True has no effect.*from_slow=True"):
         tokenizer_class("AlbertTokenizer").from_pretrained(folders("bert_json"), keep_accents=True)
