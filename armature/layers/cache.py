@@ -148,8 +148,10 @@ class Cache:
         for index, (k, v) in self.cross.items():
             more = other.cross[index]
             self.cross[index] = (torch.cat((k, more[0])), torch.cat((v, more[1])))
-        lengths = mine.lengths + theirs.lengths
-        self.memory_layout = Layout(lengths, max(lengths), mine.device)
+        lengths = torch.tensor(mine.lengths + theirs.lengths)
+        width = int(lengths.max())
+        mask = torch.arange(width) < lengths[:, None]
+        self.memory_layout = Layout.of(mask, (len(lengths), width), mine.device)
 
     def forget(self) -> None:
         """Forget all tokens; what cross-attention looks at stays."""
