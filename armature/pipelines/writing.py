@@ -197,7 +197,7 @@ class WritingPipeline(Pipeline):
             self.model,
             **self._tensors(row),
             **settings | {"tokenizer": self.tokenizer},
-            clean_up_tokenization_spaces=options.clean_up_tokenization_spaces,
+            clean_up_tokenization_spaces=self._cleans(options),
         )
 
     def completed(self, options: Any) -> Any:
@@ -268,9 +268,15 @@ class WritingPipeline(Pipeline):
             settings["seed"] = [settings["seed"]] * rows
         if options.stop_sequence is not None:
             settings["stop_strings"] = options.stop_sequence
-        if settings.get("stop_strings"):
+        if settings.get("stop_strings") or self.formed(options):
             settings["tokenizer"] = self.tokenizer
         return settings
+
+    def formed(self, options: WritingOptions) -> bool:
+        """Whether a schema, an expression or a grammar says what the text must be."""
+        from armature.outputs.decoding.structure import asked
+
+        return asked(lambda name: self.setting(name, options)) is not None
 
     def _pad(self, options: WritingOptions) -> int | None:
         """What rows are filled with that end before others; it is cut off again."""
@@ -281,10 +287,15 @@ class WritingPipeline(Pipeline):
 
     def text(self, ids: list[int], options: WritingOptions) -> str:
         """Return the text of tokens, special tokens left out."""
-        clean = options.clean_up_tokenization_spaces
+        clean = self._cleans(options)
         return self.tokenizer.decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=clean
         )
+
+    def _cleans(self, options: WritingOptions) -> bool | None:
+        """Return whether spaces are removed; never from a text that has a form to keep."""
+        clean = options.clean_up_tokenization_spaces
+        return False if clean is None and self.formed(options) else clean
 
 
 def _whole(new: list[int], ends: Any, pad: int | None) -> list[int]:

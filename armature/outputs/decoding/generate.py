@@ -29,6 +29,7 @@ from armature.outputs.decoding.search import Record, Search, search
 from armature.outputs.decoding.settings import settle
 from armature.outputs.decoding.steps import Generates, Rewinds, Shows, Steps, able
 from armature.outputs.decoding.stop import stop
+from armature.outputs.decoding.structure import structure
 from armature.outputs.decoding.translate import assistant
 from armature.outputs.results import ModelOutput
 
@@ -88,7 +89,7 @@ def generate(  # noqa: PLR0913
         streamer: Told of each new token; with one row and without beams.
         seed: One number, or one for each prompt: a row then draws by itself, whatever else is in
             the batch, and the global random state stays as it is.
-        tokenizer: What `stop_strings` are found with.
+        tokenizer: What `stop_strings` are found with, and `json_schema`, `regex` or `grammar` kept.
         assistant_model: A smaller model whose drafts are read in one pass: the same text, sooner.
         assistant_tokenizer: The assistant's, where its vocabulary is another; with `tokenizer`.
         settings: Fields of GenerationConfig, and the model's inputs.
@@ -178,10 +179,11 @@ def _search(
     if _assisted(config, callbacks) and seed is None and config.do_sample:
         seed = fresh_seeds(prompts)  # a draft draws as the model will
     copies, device = len(history.origin) // prompts, history.ids.device
+    form = structure(config, frame, callbacks.tokenizer)
     return Search(
         steps=steps,
         history=history,
-        controls=controls(config, frame, _several(callbacks.logits_processor), allowed),
+        controls=controls(config, frame, _several(callbacks.logits_processor), allowed, form),
         stop=stop(config, frame.limits, _several(rules), callbacks.tokenizer),
         pad=frame.pad,
         chance=chance(seed, prompts, copies, device) if config.do_sample else None,
