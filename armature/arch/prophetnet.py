@@ -170,9 +170,10 @@ def _attentions() -> tuple[type, type, type]:  # noqa: C901 - modules' methods
             keys, values = (part[:, :, 0].transpose(1, 2) for part in (k, v))  # (B, H, S, E)
             if cache is not None:
                 one, two = (part[:, :, 0].flatten(0, 1) for part in (k, v))
-                stored = cache.layer(context.layer).append(one, two, layout, cache.capacity)
+                stored = cache.layer(context.layer)
+                stored.append(one, two, layout, cache.capacity)
                 if any(layout.past):
-                    keys, values = (part[:, :, : layout.longest] for part in stored)
+                    keys, values = (part[:, :, : layout.longest] for part in stored.read(layout))
             scores = torch.einsum("btzhe,bhse->bzhts", q, keys)
             scores = scores + near.gather(-1, bucket.expand_as(scores)) + mask
             own = (q * k).sum(-1).permute(0, 2, 3, 1) + near[..., 0]  # (B, Z, H, T)

@@ -294,8 +294,22 @@ def _split_stops(parts: list[str]) -> Iterator[str]:
         known = short in _SHORT.split() or (len(short) == 1 and "A" <= short <= "Z")
         inner = "." in short and any(ord(letter) in _ALPHA for letter in short)
         number = short in _BEFORE_NUMBERS and "0" <= after[:1] <= "9"
-        whole = inner or known or unicodedata.category(after[:1] or " ") == "Ll" or number
+        whole = inner or known or _is_lower(after[:1]) or number
         yield part if whole else f"{short} ."
+
+
+# What Unicode has called lower case since then.
+_LATER_LOWER = (
+    *((0x560, 0x560), (0x588, 0x588), (0x10D0, 0x10FF), (0x2C5F, 0x2C5F), (0xA7AF, 0xA7AF)),
+    *((0xA7B9, 0xA7F6), (0xAB66, 0xAB68), (0x10570, 0x105BC), (0x10780, 0x107BA)),
+    *((0x16E60, 0x16E7F), (0x1DF00, 0x1DF2A), (0x1E030, 0x1E06D)),
+)
+
+
+def _is_lower(letter: str) -> bool:
+    if not letter.islower():
+        return letter == "\u25cc"
+    return letter < "\u0560" or not any(a <= ord(letter) <= b for a, b in _LATER_LOWER)
 
 
 _CJK = (

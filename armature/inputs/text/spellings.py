@@ -134,13 +134,20 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     # HF: these are expressions; here they are texts, for an expression may take for ever.
     whole = re.compile("|".join(map(re.escape, names)), re.IGNORECASE) if names else None
 
+    exact = _either(specials)
+
     def split(text: str) -> list[str]:
         text = text.strip()
         text = "".join(map(str.lower, text)) if options["lower_case"] else text
         if options["delimiter"] == "":
             return list(text)
-        found = moses.words(moses.normalize_marks(text), dashes=True, whole=whole)
-        return [p for word in found for p in _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()]
+        found: list[str] = []
+        for part in exact.split(text) if options["lower_case"] else [text]:
+            if part in specials:
+                found.append(part)
+                continue
+            found += _grouped(moses.words(moses.normalize_marks(part), dashes=True, whole=whole))
+        return found
 
     def join(tokens: Sequence[str], special: set[str]) -> str:
         found: list[str] = []
@@ -149,8 +156,16 @@ def whole_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
             found += [_numbers(moses.join(part))] if old else part  # what was added stands apart
         return " ".join(filter(None, found))
 
-    unk = next((name for name in ("<unk>", "<UNK>") if name in ids), options["unk_token"])
+    unk = [*filter(ids.__contains__, ("<unk>", "<UNK>")), options["unk_token"]][0]
     return PlainBackend(ids, Spelling(split, join, protects=True), unk)
+
+
+def _grouped(words: Sequence[str]) -> list[str]:
+    return [part for word in words for part in _NUMBER_MARKS.sub(r" @\g<0>@ ", word).split()]
+
+
+def _either(names: Sequence[str | None]) -> re.Pattern[str]:
+    return re.compile(f"({'|'.join(re.escape(name) for name in names if name)})")
 
 
 def _numbers(text: str) -> str:
@@ -160,7 +175,8 @@ def _numbers(text: str) -> str:
 def composed_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     """Build the pieces of words, split at punctuation, after joining letters and accents (NFC)."""
     words = basic_words(options) if options["do_basic_tokenize"] else str.split
-    return _backend(vocabulary, options, Spelling(_in_pieces(vocabulary, options, words), _words))
+    spelling = Spelling(_in_pieces(vocabulary, options, words), _words, protects=True)
+    return _backend(vocabulary, options, spelling)
 
 
 def japanese_words(vocabulary: Vocabulary, options: Options) -> PlainBackend:
