@@ -67,6 +67,7 @@ def place(hub, tmp_path):
         kind(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     Path("story.txt").write_text("Zhong left the house. The others stayed.\n")
+    Path("questions.txt").write_text("Once upon a time\n从前\n")
     Path("reviews.txt").write_text("A fine film.\nA waste of time.\n")
     Path("README.md").write_text("Read the documents.\n")
     Path("docs").mkdir()
