@@ -64,7 +64,7 @@ def chat(model: str, **given: Any) -> None:
     every line is a turn.
 
     \b
-    armature chat ./my-checkpoint --system "Answer in one sentence." --temperature 0.7
+    armature chat --system "Answer in one sentence." --temperature 0.7
     cat questions.txt | armature chat --seed 7 --json
     """  # noqa: D301 - \b keeps the lines as they are
     show_notes()
