@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 SETTINGS = ("json_schema", "regex", "grammar")
 
-# Between the parts of a JSON text: a new line with its indent, at most; else a model may go on
+# Between the parts of a JSON text: a space, or a new line with its indent; else a model may go on
 # with nothing but spaces.
-_SPACES = r"\n? {0,20}"
+_SPACES = r"( |\n {0,20})?"
 _KEPT = 256  # states that are remembered, beside those of the rows
 _MOST = 200  # letters of an error that are shown
 _DEAD = object()  # the state of a beam that has left the form, because it is there to fill a place
