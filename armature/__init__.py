@@ -35,6 +35,8 @@ _HOMES = {
     "BatchEncoding": "armature.inputs.text.encoding",
     "Engine": "armature.outputs.decoding",
     "GenerationConfig": "armature.outputs.decoding",
+    "Cache": "armature.layers.cache",
+    "cache_bytes": "armature.stepping",
     "LogitsProcessor": "armature.outputs.decoding",
     "LogitsProcessorList": "armature.outputs.decoding",
     "StoppingCriteria": "armature.outputs.decoding",

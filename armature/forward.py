@@ -118,6 +118,8 @@ def _single(
             f"{inputs.layout.rows}: give each text its own"
         )
     x = stack(inputs, record, cache=cache, memory=memory, memory_layout=memory_layout)
+    if cache is not None:
+        cache.note(inputs.tokens, inputs.layout)
     return _finish(model, x, inputs, labels, choices, ids) | {
         "past_key_values": cache,
         "mems": tuple(record.kept_mems) or None,

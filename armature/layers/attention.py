@@ -87,15 +87,16 @@ class SelfAttention(_Attention):
         asked = context.layer in context.record.attentions
         stored = None
         if cache is not None:
-            stored = cache.layer(context.layer)
-            stored.append(k, v, layout, cache.capacity)
+            window = rule.window if rule.causal and rule.bias is None else None
+            stored = cache.layer(context.layer, window)
+            stored.append(k, v, layout, cache.room(window))
         if stored is None or not any(layout.past):
             if asked:
                 shares = kernels.weights(q, k, layout, layout, rule)
                 context.record.kept_attentions[context.layer] = shares
             return kernels.attend(q, k, v, layout, layout, rule)
         if asked:
-            shares = kernels.weights_cached(q, stored.read(layout)[0], layout, rule)
+            shares = stored.weights(q, layout, rule)
             context.record.kept_attentions[context.layer] = shares
         return stored.attend(q, layout, rule)
 

@@ -11,70 +11,8 @@ from torch.nn import functional as F
 from armature.batch import Layout
 from armature.errors import ArgumentError
 from armature.layers import kernels
+from armature.layers.columns import LayerCache, window_columns
 from armature.layers.kernels import Rule
-
-
-@dataclass
-class LayerCache:
-    """Keys and values of one layer, (B, K, capacity, E); a row's tokens lie from the left."""
-
-    keys: Tensor | None = None
-    values: Tensor | None = None
-
-    def append(self, k: Tensor, v: Tensor, layout: Layout, capacity: int) -> None:
-        """Store packed k and v, (N, K, E), after each row's past."""
-        self._reserve(k, layout, capacity)
-        assert self.keys is not None and self.values is not None
-        past = layout.past or (0,) * layout.rows
-        if len(set(past)) == 1 and len(set(layout.lengths)) == 1:
-            span = slice(past[0], past[0] + layout.lengths[0])
-            shape = (layout.rows, layout.lengths[0])
-            self.keys[:, :, span] = k.unflatten(0, shape).transpose(1, 2)
-            self.values[:, :, span] = v.unflatten(0, shape).transpose(1, 2)
-        else:
-            self.keys[layout.row_of, :, layout.counts] = k
-            self.values[layout.row_of, :, layout.counts] = v
-
-    def read(self, _layout: Layout) -> tuple[Tensor, Tensor]:
-        """Return all keys and values so far, (B, K, capacity, E)."""
-        assert self.keys is not None and self.values is not None
-        return self.keys, self.values
-
-    def attend(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
-        """Let packed new tokens (N, H, E) attend to their rows → (N, H · E)."""
-        return kernels.attend_cached(q, *self.read(layout), layout, rule)
-
-    def _reserve(self, k: Tensor, layout: Layout, capacity: int) -> None:
-        """Make room for the longest row, doubling where `capacity` was not enough."""
-        have = 0 if self.keys is None else self.keys.shape[2]
-        if have >= layout.longest:
-            return
-        size = max(capacity, layout.longest, 2 * have)
-        shape = (layout.rows, k.shape[1], size, k.shape[2])
-        for name in ("keys", "values"):
-            old, new = getattr(self, name), k.new_zeros(shape)
-            if old is not None:
-                new[:, :, :have] = old
-            setattr(self, name, new)
-
-    def join(self, other: LayerCache) -> None:
-        """Add the rows of another cache below these."""
-        for name in ("keys", "values"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            width = max(mine.shape[2], theirs.shape[2])
-            both = [F.pad(x, (0, 0, 0, width - x.shape[2])) for x in (mine, theirs)]
-            setattr(self, name, torch.cat(both))
-
-    def clone(self) -> LayerCache:
-        """Return a copy."""
-        assert self.keys is not None and self.values is not None
-        return replace(self, keys=self.keys.clone(), values=self.values.clone())
-
-    def select(self, rows: Tensor) -> None:
-        """Keep the rows named, in that order; a row may be named several times."""
-        if self.keys is not None and self.values is not None:
-            self.keys = self.keys.index_select(0, rows)
-            self.values = self.values.index_select(0, rows)
 
 
 @dataclass
@@ -86,10 +24,21 @@ class Cache:
     layers: dict[int, LayerCache] = field(default_factory=dict)
     cross: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)  # packed k, v: (M, K, E)
     memory_layout: Layout | None = None
+    slides: bool | None = (
+        True  # layers with a window let go: once `capacity` is full, or (None) soon
+    )
+    tokens: tuple[Tensor, ...] | None = None  # of each row, as far as they are known
 
-    def layer(self, index: int) -> LayerCache:
-        """Return the cache of block `index`."""
-        return self.layers.setdefault(index, LayerCache())
+    def layer(self, index: int, window: int | None = None) -> LayerCache:
+        """Return the cache of block `index`, which looks back so far."""
+        if index not in self.layers:
+            self.layers[index] = LayerCache(window=window if self.slides is not False else None)
+        return self.layers[index]
+
+    def room(self, window: int | None) -> int:
+        """Return how many columns to make room for in a layer that looks back so far."""
+        soon = self.slides is None and window is not None
+        return min(self.capacity, window_columns(window)) if soon and window else self.capacity
 
     def remember(self, layer: int, k: Tensor, v: Tensor, layout: Layout) -> None:
         """Keep the keys and values (M, K, E) of what the rows look at besides."""
@@ -110,6 +59,13 @@ class Cache:
         return max(self.lengths, default=0)
 
     @property
+    def bytes(self) -> int:
+        """Return the memory that keys and values take."""
+        pairs = [(layer.keys, layer.values) for layer in self.layers.values()]
+        tensors = [x for pair in (*pairs, *self.cross.values()) for x in pair if x is not None]
+        return sum(x.numel() * x.element_size() for x in tensors)
+
+    @property
     def crops(self) -> bool:
         """Whether a text can be shortened: all layers keep a column for each token."""
         return all(isinstance(layer, LayerCache) for layer in self.layers.values())
@@ -120,19 +76,44 @@ class Cache:
         cross = {i: (k.clone(), v.clone()) for i, (k, v) in self.cross.items()}
         return replace(self, layers=layers, cross=cross)
 
-    def crop(self, counts: int | Tensor) -> None:
+    def expand(self, times: int) -> Cache:
+        """Return a cache that holds each row so many times: one beginning of several texts."""
+        found = replace(self, layers={i: replace(layer) for i, layer in self.layers.items()})
+        found.cross = dict(self.cross)
+        rows = torch.arange(len(self.lengths)).repeat_interleave(times)
+        some = next((layer.keys for layer in self.layers.values()), None)
+        found.select(rows if some is None else rows.to(some.device))
+        return found
+
+    def crop(self, length: int) -> None:
+        """Forget all but the first `length` tokens of each row, or the last `-length` of each."""
+        kept = [min(n, length) if length >= 0 else max(n + length, 0) for n in self.lengths]
+        self.shorten(torch.tensor([n - m for n, m in zip(self.lengths, kept, strict=True)]))
+
+    def shorten(self, counts: int | Tensor) -> None:
         """Forget the last tokens of each row: so many of all, or of each, (B,).
 
         Only lengths change; what lies beyond them is written over.
 
         Raises:
-            ArgumentError: the model keeps other things of a text than a column for each token.
+            ArgumentError: what came before them is no longer there.
         """
         if not self.crops:
             raise ArgumentError("what this model remembers of a text cannot be shortened")
         rows = len(self.lengths)
         gone = [counts] * rows if isinstance(counts, int) else counts.tolist()
-        self.lengths = tuple(n - cut for n, cut in zip(self.lengths, gone, strict=True))
+        kept = tuple(n - cut for n, cut in zip(self.lengths, gone, strict=True))
+        for gone_of, window in self.windows():
+            for n, cut, lost in zip(kept, gone, gone_of, strict=False):
+                if cut and lost and n - window < lost:
+                    raise ArgumentError(
+                        f"a cache whose layers keep windows of {window} tokens has forgotten "
+                        f"what came before token {lost}, so it cannot be cut to {n}.\n"
+                        '  → pass cache_implementation="dynamic_full" to keep everything'
+                    )
+        self.lengths = kept
+        if self.tokens is not None:
+            self.tokens = tuple(row[:n] for row, n in zip(self.tokens, kept, strict=True))
 
     def join(self, other: Cache) -> None:
         """Add the rows of another cache of the same model below these."""
@@ -140,6 +121,7 @@ class Cache:
             layer.join(other.layers[index])
         self._join_memory(other)
         self.lengths += other.lengths
+        self.tokens = None
 
     def _join_memory(self, other: Cache) -> None:
         mine, theirs = self.memory_layout, other.memory_layout
@@ -148,14 +130,33 @@ class Cache:
         for index, (k, v) in self.cross.items():
             more = other.cross[index]
             self.cross[index] = (torch.cat((k, more[0])), torch.cat((v, more[1])))
-        lengths = torch.tensor(mine.lengths + theirs.lengths)
-        width = int(lengths.max())
-        mask = torch.arange(width) < lengths[:, None]
-        self.memory_layout = Layout.of(mask, (len(lengths), width), mine.device)
+        width = max(mine.width, theirs.width)
+        both = torch.cat([F.pad(x.mask, (0, width - x.width)) for x in (mine, theirs)])
+        self.memory_layout = Layout.of(both, (len(both), width), mine.device)
+
+    def windows(self) -> list[tuple[tuple[int, ...], int]]:
+        """Return how many tokens of each row went, and how far back layers look that let go."""
+        return [(one.gone, one.window) for one in self.layers.values() if one.window is not None]
 
     def forget(self) -> None:
         """Forget all tokens; what cross-attention looks at stays."""
-        self.layers, self.lengths = {}, ()
+        self.layers, self.lengths, self.tokens = {}, (), None
+
+    def note(self, tokens: Tensor | None, layout: Layout) -> None:
+        """Remember which tokens (N,) were read, so that a later call can tell whether it fits."""
+        known = self.tokens
+        if tokens is None or (known is None and any(layout.past)):
+            self.tokens = None
+            return
+        rows = tokens.split(layout.lengths)
+        if known is None:
+            self.tokens = tuple(rows)
+        else:
+            self.tokens = tuple(torch.cat(pair) for pair in zip(known, rows, strict=True))
+
+    def thaw(self) -> None:
+        """Make the numbers ordinary tensors, which those made in inference mode are not."""
+        self.__dict__.update(self.clone().__dict__)
 
     def select(self, rows: Tensor) -> None:
         """Keep the rows named, in that order: what beam search does at each step."""
@@ -163,6 +164,8 @@ class Cache:
             layer.select(rows)
         order = rows.tolist()
         self.lengths = tuple(self.lengths[i] for i in order)
+        if self.tokens is not None:
+            self.tokens = tuple(self.tokens[i] for i in order)
         layout = self.memory_layout
         if layout is not None and order != list(range(layout.rows)):
             spans = [

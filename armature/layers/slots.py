@@ -17,50 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from armature.batch import Layout
-from armature.layers import kernels
 from armature.layers.cache import Cache
+from armature.layers.columns import SLACK
 from armature.layers.kernels import Rule
+from armature.layers.pool import Pool
 from armature.native.program import Places, Plan, Writer, pointers
-
-
-@dataclass
-class Pool:
-    """The keys and values of one layer, (places, K, E)."""
-
-    slots: Slots
-    index: int
-    keys: Tensor = field(default_factory=lambda: torch.empty(0))
-    values: Tensor = field(default_factory=lambda: torch.empty(0))
-
-    def append(self, k: Tensor, v: Tensor, layout: Layout, _capacity: int) -> None:
-        """Store packed k and v, (N, K, E), where the table says."""
-        places = self.slots.place(layout)
-        self.fit(k)
-        self.keys[places] = k
-        self.values[places] = v
-
-    def fit(self, like: Tensor) -> None:
-        """Have as many places as were given out; `like` is (N, K, E)."""
-        have = self.keys.shape[0]
-        if have < self.slots.size:
-            for name in ("keys", "values"):
-                new = like.new_zeros(self.slots.size, *like.shape[1:])
-                if have:
-                    new[:have] = getattr(self, name)
-                setattr(self, name, new)
-            self.slots.moved()
-
-    def read(self, layout: Layout) -> tuple[Tensor, Tensor]:
-        """Gather the keys and values of all rows, (B, K, S, E)."""
-        table = self.slots.table[:, : layout.longest].long()
-        return self.keys[table].transpose(1, 2), self.values[table].transpose(1, 2)
-
-    def attend(self, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
-        """Let packed new tokens (N, H, E) attend to their rows → (N, H · E)."""
-        plain = rule.content is None and rule.regions is None and rule.bias is None
-        if plain and set(layout.lengths) == {1} and not torch.is_grad_enabled():
-            return self.slots.mixed(self.index, q, layout, rule)
-        return kernels.attend_cached(q, *self.read(layout), layout, rule)
 
 
 @dataclass
@@ -73,6 +34,8 @@ class Slots(Cache):
     free: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     given: int = 0  # how many of the free ones were given out
     memory_rows: Tensor | None = None  # (R,) whose memory each row looks at
+    looks: tuple[int | None, ...] = ()  # how far back each layer looks
+    gone: tuple[int, ...] = ()  # tokens of each row whose places were given away
 
     def __post_init__(self) -> None:
         self._pass: Layout | None = None  # the pass whose tokens have their places
@@ -83,9 +46,11 @@ class Slots(Cache):
         self._memory: Tensor | None = None
         self._plans: dict[tuple[Any, ...], Plan] = {}
 
-    def layer(self, index: int) -> Any:
-        """Return the pool of block `index`."""
-        return self.layers.setdefault(index, Pool(self, index))
+    def layer(self, index: int, window: int | None = None) -> Any:
+        """Return the pool of block `index`, which looks back so far."""
+        if index not in self.layers:
+            self.layers[index], self.looks = Pool(self, index), (*self.looks, window)
+        return self.layers[index]
 
     def place(self, layout: Layout) -> Tensor:
         """Return the places (N,) of a pass's new tokens; all its layers get the same."""
@@ -115,8 +80,12 @@ class Slots(Cache):
     def _find(self, needed: int) -> None:
         """Collect the places that no row has any more, and make new ones where they are few."""
         used = torch.zeros(self.size, dtype=torch.bool)
-        for row, length in zip(self.table, self.lengths, strict=False):
-            used[row[:length].long()] = True
+        far = [n for n in self.looks if n is not None]
+        if self.slides is not False and far and len(far) == len(self.looks):
+            self.gone = tuple(max(0, n - max(far) - SLACK) for n in self.lengths)
+        starts = self.gone or (0,) * len(self.lengths)
+        for row, start, length in zip(self.table, starts, self.lengths, strict=False):
+            used[row[start:length].long()] = True
         self.free = (~used).nonzero().squeeze(1)
         self.given = 0
         if len(self.free) < needed:
@@ -130,7 +99,10 @@ class Slots(Cache):
     def select(self, rows: Tensor) -> None:
         """Keep the rows named, in that order: what beam search does at each step."""
         self.table = self.table[rows]
-        self.lengths = tuple(self.lengths[i] for i in rows.tolist())
+        order = rows.tolist()
+        self.lengths = tuple(self.lengths[i] for i in order)
+        self.gone = tuple(self.gone[i] for i in order) if self.gone else ()
+        self.tokens = None if self.tokens is None else tuple(self.tokens[i] for i in order)
         if self.memory_rows is not None:
             self.memory_rows = self.memory_rows[rows]
             self._drop_memories()
@@ -156,8 +128,11 @@ class Slots(Cache):
             below = other.memory_rows + self.memory_layout.rows
             self.memory_rows = torch.cat((self.memory_rows, below))
         self._join_memory(other)
+        if self.gone or other.gone:
+            pairs = ((self.gone, self.lengths), (other.gone, other.lengths))
+            self.gone = tuple(n for gone, rows in pairs for n in gone or (0,) * len(rows))
         self.lengths += other.lengths
-        self._memory = self._places = None
+        self.tokens = self._memory = self._places = None
 
     @property
     def crops(self) -> bool:
@@ -169,16 +144,38 @@ class Slots(Cache):
         copy = Slots(self.capacity, self.lengths, table=self.table.clone(), size=self.size)
         copy.free, copy.given, copy.memory_rows = self.free, self.given, self.memory_rows
         copy.cross, copy.memory_layout = dict(self.cross), self.memory_layout
+        copy.slides, copy.tokens, copy.looks, copy.gone = (
+            self.slides, self.tokens, self.looks, self.gone
+        )  # fmt: skip
         for index, pool in self.layers.items():
-            keys, values = (part.clone() for part in (pool.keys, pool.values))
+            keys, values = (part.detach().clone() for part in (pool.keys, pool.values))
             copy.layers[index] = Pool(copy, index, keys, values)
         return copy
+
+    def expand(self, times: int) -> Slots:
+        """Return a cache that holds each row so many times, all in the same places."""
+        found = self.clone()
+        found.select(torch.arange(len(self.lengths)).repeat_interleave(times))
+        return found
+
+    def thaw(self) -> None:
+        """Make the numbers ordinary tensors, which those made in inference mode are not."""
+        self.table = self.table.clone()
+        self.cross = {i: (k.clone(), v.clone()) for i, (k, v) in self.cross.items()}
+        for pool in self.layers.values():
+            pool.keys, pool.values = pool.keys.clone(), pool.values.clone()
+        self._memory = self._pass = None
+        self.moved()
+
+    def windows(self) -> list[tuple[tuple[int, ...], int]]:
+        """Return how many tokens of each row went, and how far back layers look."""
+        return [(self.gone, max(n or 0 for n in self.looks))] if any(self.gone) else []
 
     def forget(self) -> None:
         """Forget all tokens; what cross-attention looks at stays."""
         super().forget()
         self.table, self.size, self.given = torch.zeros(0, 0, dtype=torch.int32), 0, 0
-        self.free = torch.empty(0, dtype=torch.long)
+        self.free, self.looks, self.gone = torch.empty(0, dtype=torch.long), (), ()
         self._pass = None
         self.moved()
 
@@ -197,11 +194,10 @@ class Slots(Cache):
         kept = rows.unique()
         if 2 * len(kept) > layout.rows:
             return
-        lengths = tuple(layout.lengths[i] for i in kept.tolist())
         spans = [torch.arange(layout.lengths[i]) + layout.starts[i] for i in kept.tolist()]
         index = torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
         self.cross = {i: (k[index], v[index]) for i, (k, v) in self.cross.items()}
-        self.memory_layout = Layout(lengths, max(lengths, default=0), layout.device)
+        self.memory_layout = _part(layout, kept)
         self.memory_rows = torch.searchsorted(kept, rows)
 
     def recall(self, layer: int) -> tuple[Tensor, Tensor, Layout]:
@@ -212,9 +208,8 @@ class Slots(Cache):
         if order == list(range(layout.rows)):
             return k, v, layout
         spans = [torch.arange(layout.lengths[i]) + layout.starts[i] for i in order]
-        lengths = tuple(layout.lengths[i] for i in order)
         index = torch.cat(spans)
-        return k[index], v[index], Layout(lengths, max(lengths), layout.device)
+        return k[index], v[index], _part(layout, self.memory_rows)
 
     def attend_memory(self, layer: int, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
         """Let packed new tokens (N, H, E) attend to their memories → (N, H · E)."""
@@ -282,3 +277,10 @@ class Slots(Cache):
             self._memory_pointers = tuple(pointers([pair[i] for pair in pairs]) for i in (0, 1))
         places.memory, places.memory_longest = self._memory, max(layout.lengths)
         places.memory_keys, places.memory_values = self._memory_pointers
+
+
+def _part(layout: Layout, rows: Tensor) -> Layout:
+    """Return the layout of some rows, each where the caller padded it."""
+    if not len(rows):
+        return Layout((), 0, layout.device)
+    return Layout.of(layout.mask[rows], (len(rows), layout.width), layout.device)

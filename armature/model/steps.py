@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,12 @@ class StackSteps:
         self.cache: Any = self._empty(capacity)
         paged = isinstance(self.cache, Slots)
         self._plan: Any = plan(stack, remembers=memory[0] is not None) if paged else None
+        self.whole: Tensor | None = None  # (B, T) where the caller's prompts have tokens
         self.seen: list[Seen] = []
         self.encoder_seen: dict[str, Any] = {}  # what an encoder showed, by the names of a result
         self._watched = (False, False)
+        self._peeked: tuple[int, ...] = ()
+        self._early: dict[int, Tensor] = {}  # packed states of the layers peeked at
         self._read: tuple[Tensor, tuple[int, ...]] = (torch.empty(0), ())
         self._rows: Tensor | None = None  # of the last pass that go on
         # New tokens go on in the segment of the prompt's last one, and after its position.
@@ -76,9 +79,38 @@ class StackSteps:
         if self._switch is not None and prompt.tokens is not None:
             self._texts = list(prompt.tokens.split(prompt.layout.lengths))
 
+    def resume(self, cache: Cache) -> None:
+        """Go on after what a cache holds, and keep what is read in it."""
+        cache.capacity = max(cache.capacity, self.cache.capacity)
+        self.cache = cache
+
+    def keep(self, *, slides: bool | None) -> None:
+        """Settle when layers that look back only so far let go; see `Cache.slides`."""
+        windows = any(getattr(getattr(b, "attn", None), "window", None) for b in self._stack.blocks)
+        if slides is None and windows and isinstance(self.cache, Slots):
+            self.cache = Cache(self.cache.capacity)  # each layer needs a memory of its own
+        self.cache.slides = slides
+
     def watch(self, *, states: bool, attentions: bool) -> None:
         """Keep in `seen` what each pass shows."""
         self._watched = (states, attentions)
+
+    @property
+    def depth(self) -> int:
+        """How many layers a token passes."""
+        return self._stack.depth
+
+    def peek(self, layers: Sequence[int]) -> None:
+        """Show in `earlier` what the states of these layers would say."""
+        self._peeked = tuple(layers)
+
+    @property
+    def earlier(self) -> Tensor:
+        """(L, B, V) scores by earlier layers of the token that follows what was just read."""
+        lengths = torch.tensor(self._read[1], device=self._read[0].device)
+        ends = lengths.cumsum(0) - 1
+        ends = ends if self._rows is None else ends[self._rows]
+        return torch.stack([self._score(self._early[i][ends]) for i in self._peeked])
 
     def reread(self) -> None:
         """Keep no cache: read the whole text anew for every word.
@@ -159,7 +191,7 @@ class StackSteps:
     def crop(self, counts: int | Tensor) -> None:
         """Forget the last tokens of each row: so many of all, or of each, (B,)."""
         before = self.cache.lengths
-        self.cache.crop(counts)
+        self.cache.shorten(counts)
         self._positions = self._positions - counts
         if self._texts is not None:
             kept = self.cache.lengths
@@ -219,19 +251,22 @@ class StackSteps:
     def _planned(self, layout: Layout) -> bool:
         """Whether the stack's program can read what comes: one token for each of some rows."""
         single = bool(layout.past) and set(layout.lengths) == {1}
-        return single and layout.rows <= MOST_ROWS and self._plan is not None
+        able = self._plan is not None and isinstance(self.cache, Slots)
+        return single and layout.rows <= MOST_ROWS and able
 
     def _run(self, inputs: Inputs) -> Tensor:
         states, attentions = self._watched
-        if self._planned(inputs.layout) and not (states or attentions):
+        peeked = frozenset(self._peeked)
+        if self._planned(inputs.layout) and not (states or attentions or peeked):
             x = self._plan.step(inputs, self.cache)
             self._read, self._rows = (x, inputs.layout.lengths), None
             return x
         memory, layout = self._memory
         every = frozenset(range(self._stack.depth + 1))
-        record = Record(every if states else frozenset(), every if attentions else frozenset())
+        record = Record(every if states else peeked, every if attentions else frozenset())
         x = self._stack(inputs, record, cache=self.cache, memory=memory, memory_layout=layout)
         self._read, self._rows = (x, inputs.layout.lengths), None
+        self._early = record.kept_states if self._peeked else {}
         if states or attentions:
             self.seen.append(self._shown(record, inputs.layout))
         return x
@@ -244,14 +279,15 @@ class StackSteps:
 
         states = {i: layout.unpack(x) for i, x in record.kept_states.items()}
         shares = record.kept_attentions
-        if shares and self._prompt.layout.index is not None and layout is not self._prompt.layout:
+        if shares and self.whole is not None and layout is not self._prompt.layout:
             columns = self._columns(layout)
             shares = {i: _spread(share, columns) for i, share in shares.items()}
         return Seen(tuple_of(states), tuple_of(shares), tuple_of(record.kept_cross))
 
     def _columns(self, layout: Layout) -> list[Tensor]:
         """Return the column of every token so far, row by row, as the caller padded the prompts."""
-        real = self._prompt.layout.mask[self._order.to(layout.device)]
+        assert self.whole is not None
+        real = self.whole[self._order.to(layout.device)]
         width, found = real.shape[1], []
         for row, total in zip(real, layout.totals, strict=True):
             first = row.nonzero().squeeze(1)

@@ -19,6 +19,8 @@ _CALLBACKS = (
     "prefix_allowed_tokens_fn",
     "streamer",
     "seed",
+    "assistant_model",
+    "assistant_tokenizer",
 )
 _FUNCTIONS = ("logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn")
 NEW_TOKENS = 20  # where nothing says how many
@@ -268,7 +270,11 @@ class WritingPipeline(Pipeline):
             settings["seed"] = [settings["seed"]] * rows
         if options.stop_sequence is not None:
             settings["stop_strings"] = options.stop_sequence
-        if settings.get("stop_strings") or self.formed(options):
+        if (
+            settings.get("stop_strings")
+            or settings.get("assistant_tokenizer")
+            or self.formed(options)
+        ):
             settings["tokenizer"] = self.tokenizer
         return settings
 

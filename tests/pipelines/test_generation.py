@@ -245,3 +245,15 @@ def test_batches_do_not_fill_up_token_ids():
     texts = [PROMPT, "a list of names", "once"]
     options = {"max_new_tokens": 9, "return_tensors": True, "num_beams": 3}
     assert close(pipe(texts, **options), [pipe(text, **options)[0] for text in texts])
+
+
+def test_other_searches_are_asked_for_by_their_settings():
+    pipe, plain = opened("prompts"), new_text(max_new_tokens=9)
+    assert new_text(max_new_tokens=9, assistant_model=pipe.model) == plain
+    assert new_text(max_new_tokens=9, prompt_lookup_num_tokens=3) == plain
+    both = {"assistant_model": pipe.model, "assistant_tokenizer": pipe.tokenizer}
+    assert new_text(max_new_tokens=9, **both) == plain
+    assert new_text(max_new_tokens=9, penalty_alpha=0.9, top_k=4) != plain
+    word = pipe.tokenizer("Hello", add_special_tokens=False).input_ids
+    forced = new_text(max_new_tokens=9, num_beams=4, force_words_ids=[word, word[:1]])
+    assert isinstance(forced, str)

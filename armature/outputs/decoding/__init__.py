@@ -3,6 +3,8 @@
 prompt ──▶ steps.start ─▶ scores ─▶ controls ─▶ choice ─▶ stop? ──▶ tokens
                              ▲                     │
                              └───── steps.step ◀───┘
+
+`strategy` says which search follows a call's settings; each lives in a file of its own.
 """
 
 from __future__ import annotations

@@ -80,6 +80,8 @@ class GenerationConfig:
     # Words
     repetition_penalty: float | None = None
     encoder_repetition_penalty: float | None = None
+    presence_penalty: float | None = None  # of each token that was said, and
+    frequency_penalty: float | None = None  # of each time that it was: not the prompt's
     no_repeat_ngram_size: int | None = None
     encoder_no_repeat_ngram_size: int | None = None
     bad_words_ids: list[list[int]] | None = None

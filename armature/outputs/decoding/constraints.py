@@ -81,7 +81,7 @@ def constraints_of(force_words_ids: Any, constraints: Any) -> list[Constraint]:
     Raises:
         ArgumentError: they do not hold what they should.
     """
-    found = list(constraints or ())
+    found: list[Any] = list(constraints or ())
     for one in found:
         if not isinstance(one, Constraint):
             raise ArgumentError(

@@ -150,6 +150,11 @@ def _of_repetition(config: GenerationConfig, frame: Frame) -> list[Control]:
         )
     if (again := config.repetition_penalty or 1.0) != 1:
         found.append(lambda h, scores: logits.repetition_penalty(scores, h.ids, again))
+    presence, frequency = config.presence_penalty or 0.0, config.frequency_penalty or 0.0
+    if presence or frequency:
+        found.append(
+            lambda h, scores: logits.said_penalty(scores, h.ids[:, h.prompt :], presence, frequency)
+        )
     if size := config.no_repeat_ngram_size:
         found.append(lambda h, scores: logits.no_repeat_ngram(scores, h.ids, size, h.ids))
     if (run := config.encoder_no_repeat_ngram_size) and source is not None:

@@ -33,6 +33,7 @@ def check_drafting(model: Generates, config: GenerationConfig, assistant: Any) -
     for other, asked in {
         "num_beams": (config.num_beams or 1) > 1,
         "penalty_alpha": config.penalty_alpha and not config.do_sample,
+        "dola_layers": config.dola_layers,
         "use_cache": config.use_cache is False,
         "output_attentions": config.output_attentions,
         "output_hidden_states": config.output_hidden_states,
@@ -126,11 +127,12 @@ class Assistant:
         self.model, own = model, model.generation_config
 
         def setting(name: str, default: Any) -> Any:
-            values = (getattr(config, name), getattr(own, name))
-            return next((value for value in values if value is not None), default)
+            value = getattr(config, name)
+            value = getattr(own, name) if value is None else value
+            return default if value is None else value
 
         self.schedule = setting("num_assistant_tokens_schedule", "constant")
-        count = setting("num_assistant_tokens", _COUNT)
+        count = int(setting("num_assistant_tokens", _COUNT))
         if self.schedule == "heuristic":
             count = _LEARNT.get(model, count)
         self.counts = [count] * len(run.history.origin)  # by number of the row

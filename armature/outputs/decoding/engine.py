@@ -21,7 +21,6 @@ from armature.outputs.decoding.chance import fresh_seeds
 from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.controls import Frame
 from armature.outputs.decoding.generate import Callbacks
-from armature.outputs.decoding.generate import _begin as begin
 from armature.outputs.decoding.generate import _search as search_for
 from armature.outputs.decoding.history import History
 from armature.outputs.decoding.lengths import new_token_limits, padding_token
@@ -30,8 +29,10 @@ from armature.outputs.decoding.request import Request
 from armature.outputs.decoding.search import choose, no_choice, search
 from armature.outputs.decoding.settings import settle
 from armature.outputs.decoding.steps import Generates
+from armature.outputs.decoding.strategy import Helpers, begin
 
 _CALLBACKS = tuple(Callbacks.__dataclass_fields__)
+_HELPERS = tuple(Helpers.__dataclass_fields__)
 
 
 class Engine:
@@ -78,9 +79,12 @@ class Engine:
             UnknownArgumentError: an argument is neither a setting nor an input of the model.
             ArgumentError: a setting cannot be followed here, or it could never have enough room.
         """
-        callbacks = Callbacks(**{name: given.pop(name) for name in _CALLBACKS if name in given})
+        helpers = Helpers(**{name: given.pop(name) for name in _HELPERS if name in given})
+        own = {name: given.pop(name) for name in _CALLBACKS if name in given}
+        callbacks = Callbacks(**own, helpers=helpers)
         config, model_inputs = settle(self.model, generation_config, given)
-        _check(config, callbacks)
+        _check(config, callbacks, model_inputs)
+        config.cache_implementation = None  # all rows lie in one cache
         if config.do_sample and callbacks.seed is None:  # never the state that others draw from
             callbacks = replace(callbacks, seed=fresh_seeds(1))
         with torch.inference_mode():
@@ -176,7 +180,7 @@ class Engine:
         """Read a prompt, and let its rows go on beside the others."""
         prompt, config = request.prompt, request.config
         capacity = self.tokens if self._steps is None else request.room
-        steps = begin(self.model, prompt, config, capacity)
+        steps = begin(self.model, prompt, config, capacity, request.callbacks.helpers)
         history, scores = History(prompt), steps.start()
         if request.copies > 1:
             rows = torch.zeros(request.copies, dtype=torch.long, device=scores.device)
@@ -275,6 +279,9 @@ _ALONE: dict[str, Callable[[Any], bool]] = {
             "constraints",
             "return_dict_in_generate",
             "streamer",
+            "dola_layers",
+            "token_healing",
+            "past_key_values",
         ),
         bool,
     ),
@@ -286,11 +293,13 @@ def needs_its_own(setting: Callable[[str], Any]) -> str | None:
     return next((name for name, wants in _ALONE.items() if wants(setting(name))), None)
 
 
-def _check(config: GenerationConfig, callbacks: Callbacks) -> None:
+def _check(config: GenerationConfig, callbacks: Callbacks, inputs: dict[str, Any]) -> None:
     """Refuse what needs a search of its own."""
 
     def setting(name: str) -> Any:
-        return getattr(callbacks, name, None) or getattr(config, name, None)
+        places = (callbacks, callbacks.helpers, config)
+        found = (getattr(place, name, None) for place in places)
+        return inputs.get(name) or next((value for value in found if value), None)
 
     name = needs_its_own(setting)
     if name is not None:

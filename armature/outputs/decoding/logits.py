@@ -151,6 +151,15 @@ def repetition_penalty(scores: Tensor, ids: Tensor, penalty: float) -> Tensor:
     return wider.scatter(-1, index, found)[..., :vocabulary]
 
 
+def said_penalty(scores: Tensor, ids: Tensor, presence: float, frequency: float) -> Tensor:
+    """Lower the scores of the tokens in `ids`: once for being there, and by how often they are."""
+    vocabulary = scores.shape[-1]
+    index = _spare(ids, vocabulary)
+    counts = scores.new_zeros(len(scores), vocabulary + 1)
+    counts = counts.scatter_add(1, index, torch.ones_like(index, dtype=counts.dtype))[:, :-1]
+    return scores - presence * (counts > 0) - frequency * counts
+
+
 def no_repeat_ngram(scores: Tensor, ids: Tensor, size: int, source: Tensor) -> Tensor:
     """Forbid each token that would repeat a run of `size` tokens of `source`, (R, S)."""
     before, vocabulary = size - 1, scores.shape[-1]

@@ -17,7 +17,6 @@ from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.controls import Frame
 from armature.outputs.decoding.engine import needs_its_own
 from armature.outputs.decoding.generate import Callbacks
-from armature.outputs.decoding.generate import _begin as begin
 from armature.outputs.decoding.generate import _search as search_for
 from armature.outputs.decoding.history import History
 from armature.outputs.decoding.lengths import new_token_limits, padding_token
@@ -25,10 +24,14 @@ from armature.outputs.decoding.prompt import Prompt, read_prompt
 from armature.outputs.decoding.search import columns
 from armature.outputs.decoding.settings import settle
 from armature.outputs.decoding.steps import Generates
+from armature.outputs.decoding.strategy import Helpers, begin, room
 from armature.outputs.decoding.stream import TextPieces
 
 _CALLBACKS = tuple(Callbacks.__dataclass_fields__)
-_ROOM = 1024  # new tokens that caches make room for at once
+_HELPERS = tuple(Helpers.__dataclass_fields__)
+
+# What engines cannot follow, but one text alone can: one token still comes after another.
+_STEPWISE = ("guidance_scale", "dola_layers", "past_key_values")
 
 
 def stream(
@@ -63,10 +66,9 @@ def stream(
         raise ArgumentError(
             "stream() gives out text, which takes a tokenizer.\n  → pass tokenizer=tokenizer"
         )
-    callbacks = Callbacks(
-        tokenizer=tokenizer,
-        **{name: given.pop(name) for name in _CALLBACKS if name in given},
-    )
+    helpers = {name: given.pop(name) for name in _HELPERS if name in given}
+    own = {name: given.pop(name) for name in _CALLBACKS if name in given}
+    callbacks = Callbacks(**own, helpers=Helpers(tokenizer, **helpers))
     config, model_inputs = settle(model, generation_config, given)
     _check(config, callbacks)
     with torch.inference_mode():
@@ -98,8 +100,7 @@ def _tokens(
 ) -> Iterator[Tensor]:
     """Yield one token (1,) after another, as `generate()` chooses them."""
     limits = new_token_limits(model, prompt, config)
-    capacity = prompt.ids.shape[1] + min(int(limits.max()), _ROOM)
-    steps = begin(model, prompt, config, capacity)
+    steps = begin(model, prompt, config, room(prompt, limits, config), callbacks.helpers)
     history, scores = History(prompt), steps.start()
     frame = Frame(prompt, limits, scores.shape[-1], padding_token(config, 1))
     yield from columns(search_for(steps, history, frame, config, callbacks), scores)
@@ -107,9 +108,10 @@ def _tokens(
 
 def _check(config: GenerationConfig, callbacks: Callbacks) -> None:
     def setting(name: str) -> Any:
-        if name == "guidance_scale":  # one token after another, though read twice
+        if name in _STEPWISE:
             return None
-        return getattr(callbacks, name, None) or getattr(config, name, None)
+        places = (callbacks, callbacks.helpers, config)
+        return next((value for at in places if (value := getattr(at, name, None))), None)
 
     copies = config.num_return_sequences or 1
     if copies > 1:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from armature.errors import ArgumentError
-from armature.outputs.decoding.config import GenerationConfig
+
+if TYPE_CHECKING:
+    from armature.outputs.decoding.config import GenerationConfig
 
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -53,6 +55,8 @@ _FLAG: Rule = (lambda value: isinstance(value, bool), "True or False")
 _TOKEN: Rule = (lambda value: isinstance(value, int), "a token id")
 _TOKENS: Rule = (lambda value: isinstance(value, int) or _tokens(value), "a token id, or a list")
 
+CACHES = ("dynamic", "dynamic_full", "static", "sliding_window", "hybrid", "hybrid_chunked")
+
 RANGES: dict[str, Rule] = {
     "max_length": _whole(1),
     "max_new_tokens": _whole(1),
@@ -60,6 +64,7 @@ RANGES: dict[str, Rule] = {
     "min_new_tokens": _whole(0),
     "max_time": _above(0),
     "do_sample": _FLAG,
+    "token_healing": _FLAG,
     "num_beams": _whole(1),
     "num_return_sequences": _whole(1),
     "early_stopping": (lambda value: value in (True, False, "never"), 'True, False or "never"'),
@@ -76,6 +81,9 @@ RANGES: dict[str, Rule] = {
     "eta_cutoff": (lambda value: _number(value) and 0 <= value < 1, "from 0 to below 1"),
     "repetition_penalty": _above(0),
     "encoder_repetition_penalty": _above(0),
+    "presence_penalty": (_number, "a number"),
+    "frequency_penalty": (_number, "a number"),
+    "guidance_scale": _above(0),
     "no_repeat_ngram_size": _whole(0),
     "encoder_no_repeat_ngram_size": _whole(0),
     "bad_words_ids": (_token_lists, "a list of lists of token ids, none of them empty"),
@@ -88,6 +96,15 @@ RANGES: dict[str, Rule] = {
     "eos_token_id": _TOKENS,
     "pad_token_id": _TOKEN,
     "penalty_alpha": _between(0, 1),
+    "dola_layers": (
+        lambda value: value in ("low", "high") or (_tokens(value) and len(value) > 0),
+        '"low", "high" or a list of layers',
+    ),
+    "cache_implementation": (
+        lambda value: value in CACHES,
+        f"one of {', '.join(CACHES)}; none is moved to other memory or made smaller by rounding",
+    ),
+    "max_cache_len": _whole(1),
     "prompt_lookup_num_tokens": _whole(1),
     "max_matching_ngram_size": _whole(1),
     "num_assistant_tokens": _whole(1),
@@ -104,12 +121,9 @@ RANGES: dict[str, Rule] = {
 
 # Strategies that need more than a model's next scores; each names when it is asked for.
 _ABSENT: dict[str, tuple[Callable[[GenerationConfig], Any], str]] = {
-    "dola_layers": (lambda c: c.dola_layers, "decoding by contrasting layers"),
-    "guidance_scale": (lambda c: c.guidance_scale not in (None, 1), "guidance by a second prompt"),
     "assistant_early_exit": (lambda c: c.assistant_early_exit, "drafts of its own lower layers"),
     "use_mtp": (lambda c: c.use_mtp, "drafts of its own further heads"),
     "speculation_type": (lambda c: c.speculation_type, "another way of drafting"),
-    "token_healing": (lambda c: c.token_healing, "token healing"),
     "watermarking_config": (lambda c: c.watermarking_config, "watermarking"),
     "forced_decoder_ids": (
         lambda c: c.forced_decoder_ids,
@@ -169,6 +183,7 @@ def tokens_of(value: int | list[int] | None) -> list[int]:
 def _contradictions(config: GenerationConfig, given: set[str]) -> Iterator[str]:
     yield from _of_strategy(config, given)
     yield from _of_contrast(config, given)
+    yield from _of_layers(config)
     yield from _of_groups(config)
     yield from _of_demands(config)
     yield from _of_lengths(config, given)
@@ -215,6 +230,21 @@ def _of_contrast(config: GenerationConfig, given: set[str]) -> Iterator[str]:
         yield f"{asked}, which draws nothing.\n  → drop do_sample"
     if (config.top_k or 0) < 2:
         yield f"{asked} among the best tokens, but top_k={config.top_k}.\n  → pass top_k=4, or more"
+
+
+def _of_layers(config: GenerationConfig) -> Iterator[str]:
+    others = {
+        "num_beams": (config.num_beams or 1) > 1,
+        "penalty_alpha": config.penalty_alpha,
+        "guidance_scale": config.guidance_scale not in (None, 1),
+        "prompt_lookup_num_tokens": config.prompt_lookup_num_tokens,
+    }
+    for name, asked in others.items() if config.dola_layers else ():
+        if asked:
+            yield (
+                f"`dola_layers` contrasts layers token by token, which does not go with "
+                f"`{name}={getattr(config, name)!r}`.\n  → drop one of the two"
+            )
 
 
 def _of_groups(config: GenerationConfig) -> Iterator[str]:

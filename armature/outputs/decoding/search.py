@@ -65,6 +65,8 @@ class Search:
         """Apply the controls to scores (R, V), and keep what is to be kept."""
         for control in self.controls:
             scores = control(self.history, scores)
+        if self.record.logits is not None:
+            logits = getattr(self.steps, "raw", logits)
         self.record.add(logits, scores)
         return scores
 

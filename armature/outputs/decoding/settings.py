@@ -22,21 +22,19 @@ TEXT_INPUTS = frozenset(
         "decoder_input_ids",
         "decoder_attention_mask",
         "encoder_outputs",
+        "past_key_values",
     )
 )
 
 # Arguments of the well-known signature that ask for something else than what is done here.
 _REFUSED = {
-    "negative_prompt_ids": "guidance by a second prompt is not available",
-    "negative_prompt_attention_mask": "guidance by a second prompt is not available",
-    "past_key_values": "a generation cannot be continued from a kept cache; pass the whole text",
     "custom_generate": "no code is taken from a checkpoint or a caller's text",
     "trust_remote_code": "no code is ever taken from a checkpoint",
     "synced_gpus": "all devices of one model are driven from one process",
 }
 
 # How to compute, not what: the tokens are the same with and without.
-_HOW = FIELDS[FIELDS.index("use_cache") : FIELDS.index("is_assistant")]
+_HOW = FIELDS[FIELDS.index("cache_config") : FIELDS.index("is_assistant")]
 _DRAFTS = FIELDS[FIELDS.index("is_assistant") : FIELDS.index("transformers_version")]
 
 _BEAMS = ("early_stopping", "length_penalty")
@@ -51,6 +49,8 @@ _ARGUMENTS = (
     "tokenizer",
     "assistant_model",
     "assistant_tokenizer",
+    "negative_prompt_ids",
+    "negative_prompt_attention_mask",
 )
 
 
@@ -94,6 +94,8 @@ def settle(
             config.__dict__.update(values)
             asked |= values if layer is base else {}
     config.update(**given)
+    if "use_cache" not in asked:  # a file says how it was trained, not how to generate
+        config.use_cache = True
     if config.do_sample is None:
         config.do_sample = False
     check(config, asked)
@@ -114,7 +116,9 @@ def _without_effect(
 ) -> Iterator[str]:
     """Say of the arguments that were accepted which ones change nothing, and why."""
     passed = {name for name, value in given.items() if value not in (None, DEFAULTS.get(name))}
-    reasons = dict.fromkeys(_HOW, "here; the tokens are the same without it")
+    reasons = dict.fromkeys(
+        (set(_HOW) - {"max_cache_len"}), "here; the tokens are the same without it"
+    )
     if not assisted:
         names = set(_DRAFTS) - (
             {"max_matching_ngram_size"} if config.prompt_lookup_num_tokens else set()

@@ -338,8 +338,7 @@ class TestArguments:
         [
             ({"temperature": 0.5}, "without do_sample=True"),
             ({"length_penalty": 2.0}, "without num_beams=2 or more"),
-            ({"use_cache": False}, "`use_cache` has no effect"),
-            ({"cache_implementation": "static"}, "`cache_implementation` has no effect"),
+            ({"low_memory": True}, "`low_memory` has no effect"),
         ],
     )
     def test_what_changes_nothing_is_said(self, table_model, settings, words, caplog):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from armature.auto import model_class
 from armature.outputs.decoding.chance import SeededChance, SharedChance, chance, row_seed
 from armature.outputs.decoding.generate import generate
 
@@ -63,6 +64,11 @@ def exact(**settings):
     def share(token):
         return weights[token] / sum(weights[other] for other in kept)
 
+    if "top_h" in settings:
+        costs = [-share(token) * math.log(share(token)) for token in order]
+        reached = [sum(costs[: i + 1]) for i in range(len(order))]
+        most = settings["top_h"] * sum(costs)
+        kept = {token for i, token in enumerate(order) if not i or reached[i] <= most}
     if settings.get("top_k"):
         kept = set(order[: settings["top_k"]])
     if "top_p" in settings:
@@ -74,8 +80,6 @@ def exact(**settings):
         kept = found
     if "min_p" in settings:
         kept = {token for token in kept if share(token) >= settings["min_p"] * share(order[0])}
-    if "epsilon_cutoff" in settings:
-        kept = {token for token in kept if share(token) >= settings["epsilon_cutoff"]}
     if "typical_p" in settings:
         entropy = -sum(share(token) * math.log(share(token)) for token in kept)
         near = sorted(kept, key=lambda token: abs(-math.log(share(token)) - entropy))
@@ -85,6 +89,12 @@ def exact(**settings):
                 found.add(token)
             total += share(token)
         kept = found
+    if "epsilon_cutoff" in settings:
+        kept = {token for token in kept if share(token) >= settings["epsilon_cutoff"]}
+    if "eta_cutoff" in settings:
+        entropy = -sum(share(token) * math.log(share(token)) for token in kept)
+        bound = min(settings["eta_cutoff"], settings["eta_cutoff"] ** 0.5 * math.exp(-entropy))
+        kept = {token for token in kept if share(token) >= bound}
     return torch.tensor([share(token) if token in kept else 0.0 for token in range(len(weights))])
 
 
@@ -101,6 +111,13 @@ def exact(**settings):
         {"min_p": 0.2},
         {"epsilon_cutoff": 0.05},
         {"typical_p": 0.6},
+        {"typical_p": 0.9},
+        {"eta_cutoff": 0.05},
+        {"eta_cutoff": 0.4},
+        {"top_h": 0.5},
+        {"top_h": 0.8},
+        {"temperature": 0.8, "top_h": 0.9, "top_k": 7, "epsilon_cutoff": 0.06},
+        {"top_k": 9, "top_p": 0.95, "min_p": 0.05, "typical_p": 0.8, "eta_cutoff": 0.1},
         {"temperature": 1.3, "top_k": 8, "top_p": 0.8, "min_p": 0.1},
     ],
     ids=str,
@@ -176,6 +193,36 @@ def test_a_seeded_row_draws_the_same_in_any_company(table_model, strategy):
         numbers = draw.sample(range(len(prompts)), draw.randrange(1, 9))
         for number, row in zip(numbers, run(numbers), strict=True):
             assert cut(row) == alone[number]
+
+
+def test_a_thousand_batches_of_a_model_draw_what_their_rows_draw_alone():
+    kind = model_class("LlamaForCausalLM")
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "vocab_size": 40}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "initializer_range": 1.0}
+    torch.manual_seed(4)
+    model = kind.from_config(kind.config_class.from_dict({**sizes, **heads}))
+    draw, settings = random.Random(8), {"do_sample": True, "max_new_tokens": 2, "pad_token_id": 0}
+    settings |= {"temperature": 1.3, "top_k": 12, "top_p": 0.95, "eos_token_id": [4, 9]}
+    texts = [[draw.randrange(5, 40) for _ in range(draw.randint(1, 5))] for _ in range(60)]
+
+    def drawn(numbers):
+        gaps = [[0] * (5 - len(texts[number])) for number in numbers]
+        left = draw.random() < 0.5
+        pairs = [(gap, texts[number]) for gap, number in zip(gaps, numbers, strict=True)]
+        ids = torch.tensor([gap + text if left else text + gap for gap, text in pairs])
+        seeds = [500 + number for number in numbers]
+        out = model.generate(ids, attention_mask=(ids > 0).long(), seed=seeds, **settings)
+        rows = [row + [0] * (2 - len(row)) for row in out[:, 5:].tolist()]
+        return [tuple(row) for row in rows]
+
+    alone = [drawn([number])[0] for number in range(len(texts))]
+    assert len(set(alone)) > 40
+    different = 0
+    for _ in range(1000):
+        numbers = draw.sample(range(len(texts)), draw.randint(1, 6))
+        rows = drawn(numbers)
+        different += sum(row != alone[n] for row, n in zip(rows, numbers, strict=True))
+    assert different == 0
 
 
 def test_one_seed_serves_all_rows_and_the_first_keeps_it(table_model):

@@ -43,6 +43,22 @@ def test_a_decoder_s_passes_are_those_of_its_whole_text(name, copies):
             torch.testing.assert_close(found, shares[:, :, [4 + step], : 5 + step])
 
 
+def test_moved_rows_look_at_their_own_memories_where_these_stand():
+    model = opened("bart-untied")
+    drawn = {"do_sample": True, "num_return_sequences": 2, "seed": 3}
+    out = model.generate(IDS, attention_mask=MASK, **SHOW, **drawn)
+    ids, mask = (x.repeat_interleave(2, 0) for x in (IDS, MASK))
+    whole = model(
+        input_ids=ids,
+        attention_mask=mask,
+        decoder_input_ids=out.sequences,
+        output_attentions=True,
+    )
+    for step, layers in enumerate(out.cross_attentions):
+        for found, shares in zip(layers, whole.cross_attentions, strict=True):
+            torch.testing.assert_close(found[:, :, -1], shares[:, :, step], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("beams", [1, 2])
 def test_an_encoder_decoder_shows_both_stacks(beams):
     model = opened("bart-untied")
