@@ -10,6 +10,7 @@ from typing import Any
 
 from armature.errors import ArgumentError
 from armature.pipelines.generation import TextGenerationPipeline
+from armature.pipelines.kept import new_cache
 from armature.pipelines.reading import note
 
 NEW_TOKENS = 256  # of an answer, where nothing says how many
@@ -29,6 +30,8 @@ class Conversation:
         """What was said, without the system's words."""
         self.stopped = False
         """Whether the last answer was broken off."""
+        self.cache = new_cache(pipe.model)
+        """What was computed, so that each turn reads only what is new."""
 
     @property
     def plain(self) -> bool:
@@ -51,17 +54,22 @@ class Conversation:
         said: list[str] = []
         self.stopped = True
         try:
-            for piece in self.pipe.stream_text(self._prompt(options), **self._settings(options)):
+            for piece in self._pieces(options):
                 said.append(piece)
                 yield piece
             self.stopped = False
         except Exception:
             self.messages.pop()
+            self.cache = new_cache(self.pipe.model)
             raise
         except BaseException:  # the loop was left, or the user stopped it
             self._keep(said)
             raise
         self._keep(said)
+
+    def _pieces(self, options: Mapping[str, Any]) -> Generator[str, None, None]:
+        prompt, settings = self._prompt(options), self._settings(options)
+        return self.pipe.stream_text(prompt, past_key_values=self.cache, **settings)
 
     def _keep(self, said: list[str]) -> None:
         self.messages.append({"role": "assistant", "content": "".join(said)})

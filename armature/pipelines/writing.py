@@ -9,6 +9,7 @@ from typing import Any, Self
 from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row, padded
+from armature.pipelines.kept import keep_beginning
 from armature.pipelines.options import ReadingOptions
 
 # Arguments of generate() that are no settings of a GenerationConfig.
@@ -168,7 +169,9 @@ class WritingPipeline(Pipeline):
             sequences = [ids[first:] for ids in sequences]
         return [sequences[i : i + copies] for i in range(0, len(sequences), copies)]
 
-    def stream_text(self, item: Any, **given: Any) -> Generator[str, None, None]:
+    def stream_text(
+        self, item: Any, *, past_key_values: Any = None, **given: Any
+    ) -> Generator[str, None, None]:
         """Yield the text that a call would return for one input, piece by piece, as it is written.
 
         The prompt is not given out again. Nothing is computed between two pieces, so leaving the
@@ -176,6 +179,8 @@ class WritingPipeline(Pipeline):
 
         Args:
             item: One text; of text-generation also one conversation, a list of messages.
+            past_key_values: A cache of one row; what it holds of another text is forgotten, and
+                what is read and written now is added.
             **given: Options of the task for this call.
 
         Raises:
@@ -195,6 +200,9 @@ class WritingPipeline(Pipeline):
         options = self.completed(options)
         (row,) = self.prepare([item], options)
         settings = self._settings(options, 1) | self.lengths(options)
+        if past_key_values is not None:
+            keep_beginning(past_key_values, row.ids)
+            settings["past_key_values"] = past_key_values
         return stream(
             self.model,
             **self._tensors(row),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from conftest import GOLDEN
 
-from armature import pipeline
+from armature import auto, pipeline
 from armature.errors import ArgumentError, UnknownArgumentError
 from armature.pipelines.conversation import Conversation
+from armature.pipelines.kept import keep_beginning, new_cache
 
 TEMPLATE = (
     "{% for m in messages %}{{ m['role'][0] }}:{{ m['content'] }}\n{% endfor %}"
@@ -39,6 +41,63 @@ def test_each_answer_is_the_pipelines(pipe):
         assert "".join(talk.answer(text, max_new_tokens=6)) == expected[-1]["content"]
     assert talk.messages == expected[1:]
     assert not talk.stopped
+
+
+def test_each_turn_reads_only_what_is_new():
+    pipe = pipeline("text-generation", model="starter/stories")
+    pipe.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}\n{% endfor %}"
+    read, talk = [], Conversation(pipe)
+    pipe.model.stack.blocks[0].register_forward_pre_hook(
+        lambda _, given: read.append(given[0].shape[0])
+    )
+    messages = []
+    for text in ("Once upon a time", "One day, a fox", "Then the fox"):
+        read.clear()
+        answer = "".join(talk.answer(text, max_new_tokens=20))
+        if messages:  # what is new, and the last token, which nothing has been asked about
+            assert read[0] < len(pipe.tokenizer(f" {text}\n\n")["input_ids"]) + 3
+        messages.append({"role": "user", "content": text})
+        (result,) = pipe(messages, max_new_tokens=20)
+        messages = result["generated_text"]
+        assert answer == messages[-1]["content"]
+
+
+class Numbers:
+    """A tokenizer that shows ids as they are."""
+
+    clean_up_tokenization_spaces = False
+
+    def decode(self, ids, **options):
+        return "".join(f"{token} " for token in ids)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mistral-window",
+        "phi3-grows",
+        "ctrl-left",
+        "llama-dynamic",
+        "gemma2-uncapped",
+        "bloom-normed",
+        "prophetnet-causal",
+    ],
+)
+def test_whatever_a_model_keeps_a_text_goes_on_as_it_would_alone(name):
+    folder = GOLDEN.parent / "arch" / name
+    kind = json.loads((folder / "golden.json").read_text())["class"]
+    model = auto.model_class(kind).from_pretrained(folder)
+    settings = {"max_new_tokens": 5, "pad_token_id": 0, "eos_token_id": -1}
+    cache, ids = new_cache(model), [7, 8, 9]
+    kept = {} if cache is None else {"past_key_values": cache}
+    for turn in range(4):
+        if cache is not None:
+            keep_beginning(cache, ids)
+        given = torch.tensor([ids])
+        said = "".join(model.stream(given, tokenizer=Numbers(), **settings, **kept))
+        new = model.generate(given, **settings)[0, len(ids) :].tolist()
+        assert said == Numbers().decode(new)
+        ids = [*ids, *new[: 5 - turn], 10, 11]  # the whole answer, or less and less of it
 
 
 def test_what_was_said_until_the_loop_is_left_is_kept(pipe):

@@ -6,7 +6,8 @@ the loop is all that it takes to stop.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import contextlib
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -84,26 +85,35 @@ def stream(
     return _text(_tokens(model, prompt, config, callbacks), pieces)
 
 
-def _text(tokens: Iterator[Tensor], pieces: TextPieces) -> Generator[str, None, None]:
-    while True:
-        with torch.inference_mode():  # never while the caller has its turn
-            token = next(tokens, None)
-        piece = pieces.finish() if token is None else pieces.add(token.tolist())
-        if piece:
-            yield piece
-        if token is None:
-            return
+def _text(tokens: Generator[Tensor, None, None], pieces: TextPieces) -> Generator[str, None, None]:
+    with contextlib.closing(tokens):
+        while True:
+            with torch.inference_mode():  # never while the caller has its turn
+                token = next(tokens, None)
+            piece = pieces.finish() if token is None else pieces.add(token.tolist())
+            if piece:
+                yield piece
+            if token is None:
+                return
 
 
 def _tokens(
     model: Generates, prompt: Prompt, config: GenerationConfig, callbacks: Callbacks
-) -> Iterator[Tensor]:
+) -> Generator[Tensor, None, None]:
     """Yield one token (1,) after another, as `generate()` chooses them."""
     limits = new_token_limits(model, prompt, config)
     steps = begin(model, prompt, config, room(prompt, limits, config), callbacks.helpers)
     history, scores = History(prompt), steps.start()
     frame = Frame(prompt, limits, scores.shape[-1], padding_token(config, 1))
-    yield from columns(search_for(steps, history, frame, config, callbacks), scores)
+    text = [prompt.ids[0] if prompt.mask is None else prompt.ids[0][prompt.mask[0].bool()]]
+    try:
+        for token in columns(search_for(steps, history, frame, config, callbacks), scores):
+            text.append(token)
+            yield token
+    finally:
+        cache = prompt.inputs.get("past_key_values")
+        if cache is not None:  # so that a later call can tell whether it fits
+            cache.tokens = (torch.cat(text)[: cache.lengths[0]],)
 
 
 def _check(config: GenerationConfig, callbacks: Callbacks) -> None:
