@@ -80,7 +80,8 @@ class Numbers:
         "llama-dynamic",
         "gemma2-uncapped",
         "bloom-normed",
-        "prophetnet-causal",
+        "transfo_xl-shared",
+        "xlm-causal",
     ],
 )
 def test_whatever_a_model_keeps_a_text_goes_on_as_it_would_alone(name):
