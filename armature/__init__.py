@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from armature.auto import AutoBackbone, AutoConfig, AutoModel, AutoTokenizer
     from armature.checkpoint.hub import cached_file
-    from armature.outputs.decoding import GenerationConfig, top_k_top_p_filtering
+    from armature.outputs.decoding import Engine, GenerationConfig, top_k_top_p_filtering
     from armature.pipelines import pipeline
 
 __version__ = "0.1.0"
@@ -33,6 +33,7 @@ _HOMES = {
     "Config": "armature.config",
     "PreTrainedModel": "armature.pretrained",
     "BatchEncoding": "armature.inputs.text.encoding",
+    "Engine": "armature.outputs.decoding",
     "GenerationConfig": "armature.outputs.decoding",
     "Cache": "armature.layers.cache",
     "cache_bytes": "armature.stepping",
@@ -54,6 +55,7 @@ __all__ = [
     "AutoConfig",
     "AutoModel",
     "AutoTokenizer",
+    "Engine",
     "GenerationConfig",
     "cached_file",
     "pipeline",

@@ -27,6 +27,8 @@ from armature.outputs.images import build_image_head
 from armature.outputs.results import ModelOutput
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from armature.outputs.decoding.config import GenerationConfig
     from armature.outputs.decoding.steps import Steps
 
@@ -318,6 +320,17 @@ class PreTrainedModel(nn.Module):
         from armature.outputs.decoding.generate import generate
 
         return generate(self, inputs, generation_config, **options)
+
+    def stream(
+        self, inputs: Tensor | None = None, generation_config: Any = None, **options: Any
+    ) -> Generator[str, None, None]:
+        """Yield what `generate` writes as text, piece by piece, given `tokenizer=`.
+
+        See `armature.outputs.decoding.pieces.stream`.
+        """
+        from armature.outputs.decoding.pieces import stream
+
+        return stream(self, inputs, generation_config, **options)
 
     @property
     def generation_config(self) -> GenerationConfig:

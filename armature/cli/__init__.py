@@ -13,7 +13,7 @@ import click
 
 from armature.errors import ArmatureError, nearest
 
-COMMANDS = ("demo", "run", "search", "inspect", "explain", "models", "completion")
+COMMANDS = ("demo", "run", "chat", "search", "inspect", "explain", "models", "completion")
 
 
 class Failure(click.ClickException):

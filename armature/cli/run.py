@@ -72,7 +72,7 @@ def run(task: str, texts: tuple[str, ...], **given: Any) -> None:
     """  # noqa: D301 - \b keeps the lines as they are
     task = SHORT.get(task, task)
     _check(task)
-    options = dict(_setting(text) for text in given["settings"])
+    options = dict(setting(text) for text in given["settings"])
     if given["labels"]:
         options["candidate_labels"] = [label.strip() for label in given["labels"].split(",")]
     inputs = (_input(task, text, given) for text in _texts(task, texts, given))
@@ -132,7 +132,7 @@ def _model_options(given: dict[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in names if given[name]}
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
     """Read NAME=VALUE; the value is JSON where it is JSON, and a text otherwise."""
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():

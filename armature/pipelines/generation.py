@@ -25,6 +25,8 @@ class PromptOptions(WritingOptions):
     """"hole": of a prompt that leaves too little room, only the end is read."""
     continue_final_message: bool | None = None
     """Go on with the last message of a conversation; None: if it is the assistant's."""
+    tools: Sequence[Any] | None = None
+    """Functions that the model may ask for in a conversation: themselves, or their JSON schemas."""
     tokenizer_encode_kwargs: Mapping[str, Any] | None = None
     """Further arguments of the tokenizer, or of its chat template."""
 
@@ -93,7 +95,7 @@ class TextGenerationPipeline(WritingPipeline):
             add_generation_prompt=not goes_on,
             continue_final_message=goes_on,
             return_dict=True,
-            **options.tokenizer_encode_kwargs or {},
+            **{"tools": options.tools, **(options.tokenizer_encode_kwargs or {})},
         )
 
     def _first(self, options: PromptOptions) -> int:

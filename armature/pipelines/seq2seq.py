@@ -29,10 +29,14 @@ class Text2TextGenerationPipeline(WritingPipeline):
 
     def compute(self, rows: Sequence[Row], options: WritingOptions) -> list[list[list[int]]]:
         """Return the sequences of each row."""
+        return self.write(rows, options, **self.lengths(options))
+
+    def lengths(self, options: WritingOptions) -> dict[str, Any]:
+        """Return how much is written where nothing says it."""
         said = any(self.setting(name, options) for name in ("max_length", "max_new_tokens"))
         # HF: where nothing says how long, the decoder's first token counts.
         limit = "max_length" if self.model.config.is_encoder_decoder else "max_new_tokens"
-        return self.write(rows, options, **({} if said else {limit: NEW_TOKENS}))
+        return {} if said else {limit: NEW_TOKENS}
 
     def finish(
         self, item: str, parts: Sequence[tuple[Row, Any]], options: WritingOptions
@@ -108,9 +112,12 @@ class TranslationPipeline(Text2TextGenerationPipeline):
         self, items: Sequence[Any], options: TranslationOptions, rows: int | None = None
     ) -> list[Any]:
         """Return the results of one window of texts, in order."""
-        if options.src_lang is not None or options.tgt_lang is not None:
-            options = self._between(options)
-        return super().run(items, options, rows)
+        return super().run(items, self.completed(options), rows)
+
+    def completed(self, options: TranslationOptions) -> TranslationOptions:
+        """Return options with what follows from the languages that are chosen."""
+        chosen = options.src_lang is not None or options.tgt_lang is not None
+        return self._between(options) if chosen else options
 
     def _between(self, options: TranslationOptions) -> TranslationOptions:
         """Add what makes the model write in the language that was chosen.

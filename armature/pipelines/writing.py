@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row, padded
+from armature.pipelines.kept import keep_beginning
 from armature.pipelines.options import ReadingOptions
 
 # Arguments of generate() that are no settings of a GenerationConfig.
@@ -168,6 +169,55 @@ class WritingPipeline(Pipeline):
             sequences = [ids[first:] for ids in sequences]
         return [sequences[i : i + copies] for i in range(0, len(sequences), copies)]
 
+    def stream_text(
+        self, item: Any, *, past_key_values: Any = None, **given: Any
+    ) -> Generator[str, None, None]:
+        """Yield the text that a call would return for one input, piece by piece, as it is written.
+
+        The prompt is not given out again. Nothing is computed between two pieces, so leaving the
+        loop ends the writing.
+
+        Args:
+            item: One text; of text-generation also one conversation, a list of messages.
+            past_key_values: A cache of one row; what it holds of another text is forgotten, and
+                what is read and written now is added.
+            **given: Options of the task for this call.
+
+        Raises:
+            UnknownArgumentError: the task has no such option.
+            ArgumentError: there are several inputs, or a setting knows its tokens only at the end.
+        """
+        from armature.outputs.decoding.pieces import stream
+
+        options = self.options.merged(self.named(given), f"the {self.task} pipeline")
+        if not self.is_item(item):
+            raise ArgumentError(
+                f"stream_text() writes one text for one input, not for {type(item).__name__} "
+                f"({item!r:.40}).\n  → stream each by itself, or call the pipeline"
+            )
+        if options.wants_ids:
+            raise ArgumentError("stream_text() gives out text, so it cannot return token ids")
+        options = self.completed(options)
+        (row,) = self.prepare([item], options)
+        settings = self._settings(options, 1) | self.lengths(options)
+        if past_key_values is not None:
+            keep_beginning(past_key_values, row.ids)
+            settings["past_key_values"] = past_key_values
+        return stream(
+            self.model,
+            **self._tensors(row),
+            **settings | {"tokenizer": self.tokenizer},
+            clean_up_tokenization_spaces=self._cleans(options),
+        )
+
+    def completed(self, options: Any) -> Any:
+        """Return options with what follows from them."""
+        return options
+
+    def lengths(self, options: Any) -> dict[str, Any]:
+        """Return how much is written where nothing says it."""
+        return {}
+
     def budget(self, options: WritingOptions) -> int:
         """Return how many tokens are computed at once; an engine bounds its memory by itself."""
         return ENGINE_TOKENS if self._together(options) else self.tokens_at_once
@@ -186,8 +236,6 @@ class WritingPipeline(Pipeline):
         self, rows: Sequence[Row], settings: dict[str, Any], options: WritingOptions
     ) -> list[list[list[int]]]:
         """Return for each row its sequences, as `write` does."""
-        import torch
-
         from armature.outputs.decoding.engine import Engine
 
         copies = settings.get("num_return_sequences") or 1
@@ -196,10 +244,7 @@ class WritingPipeline(Pipeline):
         seeds = settings.pop("seed", None) or [None] * len(rows)
         requests = []
         for row, seed in zip(rows, seeds, strict=True):
-            inputs = {
-                name: torch.tensor([ids], device=self.device) for name, ids in row.inputs.items()
-            }
-            requests.append(engine.submit(**inputs, **settings, seed=seed))
+            requests.append(engine.submit(**self._tensors(row), **settings, seed=seed))
         engine.run()
         ends, pad = self.setting("eos_token_id", options), settings["pad_token_id"]
         begun = 1 if self.model.config.is_encoder_decoder else 0
@@ -209,6 +254,12 @@ class WritingPipeline(Pipeline):
             sequences = request.result().tolist()
             found.append([ids[:begun] + _whole(ids[first:], ends, pad) for ids in sequences])
         return found
+
+    def _tensors(self, row: Row) -> dict[str, Any]:
+        """Return the inputs of a row by itself."""
+        import torch
+
+        return {name: torch.tensor([ids], device=self.device) for name, ids in row.inputs.items()}
 
     def _longest(self, row: Row, options: WritingOptions) -> int | None:
         """Return how many new tokens a row by itself can have; None where all have as many."""
@@ -227,9 +278,19 @@ class WritingPipeline(Pipeline):
             settings["seed"] = [settings["seed"]] * rows
         if options.stop_sequence is not None:
             settings["stop_strings"] = options.stop_sequence
-        if settings.get("stop_strings") or settings.get("assistant_tokenizer"):
+        if (
+            settings.get("stop_strings")
+            or settings.get("assistant_tokenizer")
+            or self.formed(options)
+        ):
             settings["tokenizer"] = self.tokenizer
         return settings
+
+    def formed(self, options: WritingOptions) -> bool:
+        """Whether a schema, an expression or a grammar says what the text must be."""
+        from armature.outputs.decoding.structure import asked
+
+        return asked(lambda name: self.setting(name, options)) is not None
 
     def _pad(self, options: WritingOptions) -> int | None:
         """What rows are filled with that end before others; it is cut off again."""
@@ -240,10 +301,15 @@ class WritingPipeline(Pipeline):
 
     def text(self, ids: list[int], options: WritingOptions) -> str:
         """Return the text of tokens, special tokens left out."""
-        clean = options.clean_up_tokenization_spaces
+        clean = self._cleans(options)
         return self.tokenizer.decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=clean
         )
+
+    def _cleans(self, options: WritingOptions) -> bool | None:
+        """Return whether spaces are removed; never from a text that has a form to keep."""
+        clean = options.clean_up_tokenization_spaces
+        return False if clean is None and self.formed(options) else clean
 
 
 def _whole(new: list[int], ends: Any, pad: int | None) -> list[int]:

@@ -67,6 +67,7 @@ def place(hub, tmp_path):
         kind(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     Path("story.txt").write_text("Zhong left the house. The others stayed.\n")
+    Path("questions.txt").write_text("Once upon a time\n从前\n")
     Path("reviews.txt").write_text("A fine film.\nA waste of time.\n")
     Path("README.md").write_text("Read the documents.\n")
     Path("docs").mkdir()
@@ -82,6 +83,8 @@ def place(hub, tmp_path):
     ],
 )
 def test_python_runs(place, document, code):
+    if "json_schema" in code:
+        pytest.importorskip("llguidance")
     exec(compile(code, str(document), "exec"), {})
 
 
@@ -99,6 +102,8 @@ def test_shell_lines_run(place, line):
     found = COMMAND.match(line)
     assert found, f"how is this run? {line}"
     piped = Path(found["piped"]).read_text() if found["piped"] else None
+    if line.startswith("armature chat"):
+        piped = "Once upon a time\n"
     result = CliRunner().invoke(group, shlex.split(found["words"]), input=piped)
     assert result.exit_code == 0, result.output
     assert result.stdout.strip()

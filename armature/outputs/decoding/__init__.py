@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from armature.outputs.decoding.config import GenerationConfig
     from armature.outputs.decoding.constraints import DisjunctiveConstraint, PhrasalConstraint
     from armature.outputs.decoding.controls import LogitsProcessor, LogitsProcessorList
+    from armature.outputs.decoding.engine import Engine
     from armature.outputs.decoding.logits import top_k_top_p_filtering
     from armature.outputs.decoding.stop import StoppingCriteria, StoppingCriteriaList
     from armature.outputs.decoding.stream import TextIteratorStreamer, TextStreamer
 
 __all__ = [
     "DisjunctiveConstraint",
+    "Engine",
     "GenerationConfig",
     "LogitsProcessor",
     "LogitsProcessorList",
@@ -37,6 +39,7 @@ __all__ = [
 # Public name → the module that defines it: settings are read without torch.
 _HOMES = {
     "DisjunctiveConstraint": "constraints",
+    "Engine": "engine",
     "GenerationConfig": "config",
     "LogitsProcessor": "controls",
     "LogitsProcessorList": "controls",

@@ -132,6 +132,11 @@ class GenerationConfig:
     transformers_version: str | None = None
     _from_model_config: bool | None = None
 
+    # What the text must be: given `tokenizer=`, one of them
+    json_schema: Any = None  # a table, JSON text, or a class with `model_json_schema()`
+    regex: str | None = None
+    grammar: str | None = None  # Lark
+
     def __init__(self, **settings: Any) -> None:
         refuse_unknown("GenerationConfig", settings, FIELDS)
         self.__dict__.update(settings)

@@ -86,6 +86,7 @@ def controls(
     frame: Frame,
     processors: Iterable[Callable[[Tensor, Tensor], Tensor]] | None = None,
     allowed: Callable[[int, Tensor], list[int]] | None = None,
+    form: Control | None = None,
 ) -> list[Control]:
     """Return what changes the scores, in the order in which it does.
 
@@ -94,10 +95,12 @@ def controls(
         frame: The prompts, limits and sizes.
         processors: The caller's own controls.
         allowed: (prompt's number, its ids so far (L,)) → the ids that may follow.
+        form: What keeps texts to a form.
     """
     found = [*_of_repetition(config, frame), *_of_ends(config, frame)]
     if allowed is not None:
         found.append(partial(_allow_only, allowed, frame.pad))
+    found += [] if form is None else [form]
     found += _of_forcing(config, frame)
     found += [partial(_call, processor, frame.pad) for processor in processors or ()]
     if config.do_sample:

@@ -25,6 +25,7 @@ from armature.outputs.decoding.settings import settle
 from armature.outputs.decoding.steps import Generates, Steps
 from armature.outputs.decoding.stop import stop
 from armature.outputs.decoding.strategy import Helpers, assisted, begin, follow, room
+from armature.outputs.decoding.structure import structure
 from armature.outputs.results import ModelOutput
 
 
@@ -81,7 +82,8 @@ def generate(  # noqa: PLR0913
         streamer: Told of each new token; with one row and without beams.
         seed: One number, or one for each prompt: a row then draws by itself, whatever else is in
             the batch, and the global random state stays as it is.
-        tokenizer: What `stop_strings` are found with, and tokens that `token_healing` may choose.
+        tokenizer: What `stop_strings` are found with, `json_schema`, `regex` or `grammar` kept, and
+            tokens that `token_healing` may choose.
         assistant_model: A smaller model whose drafts are read in one pass: the same text, sooner.
         assistant_tokenizer: The assistant's, where its vocabulary is another; with `tokenizer`.
         negative_prompt_ids: (B, T) a second prompt, which `guidance_scale` leads away from; each
@@ -167,10 +169,11 @@ def _search(
     if assisted(config, callbacks.helpers) and seed is None and config.do_sample:
         seed = fresh_seeds(prompts)  # a draft draws as the model will
     copies, device = len(history.origin) // prompts, history.ids.device
+    form = structure(config, frame, callbacks.helpers.tokenizer)
     return Search(
         steps=steps,
         history=history,
-        controls=controls(config, frame, _several(callbacks.logits_processor), allowed),
+        controls=controls(config, frame, _several(callbacks.logits_processor), allowed, form),
         stop=stop(config, frame.limits, _several(rules), callbacks.helpers.tokenizer),
         pad=frame.pad,
         chance=chance(seed, prompts, copies, device) if config.do_sample else None,

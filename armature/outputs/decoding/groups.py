@@ -121,12 +121,14 @@ class GroupSearch:
         ended = run.stop.ended(tokens.flatten(), ids, run.record.scores).view_as(tokens)
         found = []
         for i, lineup in enumerate(group):
+            stuck = not float(best[i, 0]) > float("-inf")
+            if stuck and not lineup.done and not lineup.finished.best[0]:
+                raise no_choice(run.history.new + 1, torch.tensor([lineup.prompt]))
+            lineup.done |= stuck  # all that may be said has been found
             if lineup.done:
                 zero = [0.0] * self.width
                 found.append(Going(zero, lineup.rows, [run.pad] * self.width))
                 continue
-            if not float(best[i, 0]) > float("-inf"):
-                raise no_choice(run.history.new + 1, torch.tensor([lineup.prompt]))
             going = Going(best[i].tolist(), rows[i].tolist(), tokens[i].tolist())
             found.append(self._choose(lineup, going, ended[i].tolist(), lineage))
             if lineup.demands is not None and not lineup.done:

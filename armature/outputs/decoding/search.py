@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -81,11 +81,15 @@ def search(run: Search, scores: Tensor) -> Tensor:
     Returns:
         The new tokens, (R, new), padded after each row's end.
     """
+    return torch.stack(list(columns(run, scores)), 1)
+
+
+def columns(run: Search, scores: Tensor) -> Iterator[Tensor]:
+    """Yield the new token of each row (R,), one column after another; see `search`."""
     total, vocabulary = scores.shape
     history = run.history
     rows = torch.arange(total, device=scores.device)  # those that history and steps hold
     done = torch.zeros(total, dtype=torch.bool, device=scores.device)
-    said: list[Tensor] = []
     counts = run.said = torch.zeros_like(rows)
     while True:
         logits = scores.float()
@@ -97,15 +101,15 @@ def search(run: Search, scores: Tensor) -> Tensor:
         column = tokens
         if len(rows) < total:
             column = tokens.new_full((total,), run.pad).index_copy(0, rows, tokens)
-        said.append(column)
         if run.hear is not None:
             run.hear(column)
         done |= run.stop(tokens, history.new, history.origin, run.ids, run.record.scores)
         any_stuck, all_done, any_done = torch.stack((stuck.any(), done.all(), done.any())).tolist()
         if any_stuck:
             raise no_choice(history.new, rows[stuck])
+        yield column
         if all_done:
-            return torch.stack(said, 1)
+            return
         if any_done and run.drops:
             live = (~done).nonzero().squeeze(1)
             rows, tokens, done = rows[live], tokens[live], done[live]
