@@ -34,7 +34,8 @@ demo: $(VENV)/.demo  ## Show Armature at work on real text, with no network and 
 
 .PHONY: test
 test: $(VENV)/.dev  ## Run the linters and the test suite
-	@status=0; $(MAKE) --no-print-directory lint || status=1; $(PY) -m pytest || status=1; exit $$status
+	@status=0; $(MAKE) --no-print-directory lint || status=1; \
+	$(PY) -m pytest --numprocesses auto --dist worksteal || status=1; exit $$status
 
 .PHONY: check
 check: $(VENV)/.dev lint  ## Run the linters, the type checker and the tests of the tree's own rules

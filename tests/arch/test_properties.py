@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -22,9 +23,19 @@ NAMES = sorted(folder.name for folder in GOLDEN.iterdir())
 CLOSE = {"atol": 1e-9, "rtol": 1e-9}  # of models in float64, whose rounding no processor changes
 
 
+def class_of(name: str):
+    return auto.model_class(json.loads((GOLDEN / name / "golden.json").read_text())["class"])
+
+
 def opened(name: str):
-    kind = json.loads((GOLDEN / name / "golden.json").read_text())["class"]
-    return auto.model_class(kind).from_pretrained(GOLDEN / name)
+    return class_of(name).from_pretrained(GOLDEN / name)
+
+
+@functools.cache
+def sketched(name: str):
+    """A model without its weights: what it is, not what it says."""
+    with torch.device("meta"):
+        return class_of(name)(auto.AutoConfig.from_pretrained(GOLDEN / name))
 
 
 def exact(name: str):
@@ -33,7 +44,7 @@ def exact(name: str):
 
 
 def kind_of(name: str) -> type[tasks.Head]:
-    return type(opened(name).head_spec)
+    return type(class_of(name).head_spec)
 
 
 # These see the padding beside a text's last token, as the reference's do.
@@ -41,7 +52,7 @@ INTO_PADDING = ("convbert", "funnel", "mobilebert")
 STACKS = [
     name
     for name in NAMES
-    if not opened(name).is_encoder_decoder
+    if not sketched(name).is_encoder_decoder
     and "choice" not in name
     and "question" not in name  # such a text needs its separators
     and not name.startswith(INTO_PADDING)
@@ -52,7 +63,7 @@ WORDS = [
     name
     for name in NAMES
     if issubclass(kind_of(name), tasks.CausalLM)
-    and opened(name).is_causal
+    and sketched(name).is_causal
     and not name.startswith(WHOLE)
 ]
 JOINED = [

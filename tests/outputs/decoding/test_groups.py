@@ -63,7 +63,7 @@ def test_a_row_gets_what_it_gets_alone(table_model, settings):
         {"constraints": [PhrasalConstraint([7, 9]), PhrasalConstraint([4])]},
         {"constraints": [DisjunctiveConstraint([[7, 9], [7, 10, 1]])]},
     ],
-    ids=str,
+    ids=["words", "ways", "phrases", "disjunctions"],
 )
 def test_words_that_are_demanded_are_said(table_model, demand):
     out = table_model().generate(
