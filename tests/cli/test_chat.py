@@ -147,7 +147,7 @@ class Terminal:
         os.close(end)
         self.seen = b""
 
-    def until(self, words, seconds=60):
+    def until(self, words, seconds=150):
         """Read until the words are there."""
         end = time.monotonic() + seconds
         while words.encode() not in self.seen:
