@@ -115,8 +115,8 @@ def _converted(folder: Path) -> Path:
         return path
     for loader in set(map(type, converters._MODEL_LOADERS.values())):
         loader.get_vocabulary = lambda _self, model, _tokenizer: [
-            str(i) for i in range(model.config.vocab_size)
-        ]
+            str(i) for i in range(model.config.vocab_size - (model.config.model_type == "marian"))
+        ]  # of Marian the row of padding is left out
         loader.set_config = lambda _self, config, _model, _tokenizer: _name_tokens(config)
 
     class Converter(TransformersConverter):
