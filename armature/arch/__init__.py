@@ -56,8 +56,13 @@ EMPTY: dict[str, Any] = {
 WORDS = (*EMPTY, "DEFAULTS", "spec", "PREFIX", "NAMES", "names", "HEADS", "INPUTS")
 
 # What configs say of a text's summary, also where the architecture has no head that makes one.
-SUMMARY = ("summary_activation", "summary_first_dropout", "summary_proj_to_labels")
-SUMMARY += ("summary_type", "summary_use_proj")
+SUMMARY: dict[str, Any] = {
+    "summary_type": "cls_index",
+    "summary_use_proj": True,
+    "summary_activation": None,
+    "summary_proj_to_labels": True,
+    "summary_first_dropout": 0.1,
+}
 
 
 def names() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
+from armature.arch import SUMMARY, head_width
 from armature.checkpoint.views import T
 from armature.config import Config
 from armature.model.spec import (
@@ -25,7 +25,7 @@ from armature.outputs.tasks import (
     TokenClassifier,
 )
 
-DEFAULTS = {
+DEFAULTS = SUMMARY | {
     "vocab_size": 50257,
     "n_positions": 1024,
     "n_embd": 768,
@@ -43,11 +43,6 @@ DEFAULTS = {
     "eos_token_id": 50256,
     "classifier_dropout": None,
     "hidden_dropout": None,
-    "summary_type": "cls_index",
-    "summary_use_proj": True,
-    "summary_activation": None,
-    "summary_proj_to_labels": True,
-    "summary_first_dropout": 0.1,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",

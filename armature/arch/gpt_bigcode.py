@@ -33,11 +33,7 @@ DEFAULTS = {
 
 
 def spec(c: Config) -> Stack:
-    """Return the anatomy.
-
-    Raises:
-        ConfigError: the config asks for cross-attention.
-    """
+    """Return the anatomy."""
     refuse(c, add_cross_attention=False)
     norm, width = LayerNorm(c.layer_norm_epsilon), head_width(c)
     attention = Attention(
@@ -78,8 +74,7 @@ UNUSED = (*SUMMARY, "num_key_value_heads",  # said by multi_query
 HEADS = {
     "GPTBigCodeModel":                     Base(),
     "GPTBigCodeForCausalLM":               CausalLM(out="lm_head", bias=False),
-    "GPTBigCodeForSequenceClassification": SequenceClassifier(
-        pick="last", out="score", bias=False),
+    "GPTBigCodeForSequenceClassification": SequenceClassifier(pick="last", out="score", bias=False),
     "GPTBigCodeForTokenClassification":    TokenClassifier(out="classifier"),
 }
 # fmt: on

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from armature.arch import bart, reaches
+from armature.arch import bart, reaches, renamed
 from armature.config import Config
 from armature.model.spec import Block, EncoderDecoder, LayerNorm, Learned, Own, Post, Tokens
 
@@ -73,11 +73,5 @@ def names(c: Config) -> dict[str, str]:
 
 UNUSED = (*bart.UNUSED, "classifier_dropout")  # it has no classifier
 
-# fmt: off
-HEADS = {
-    "LEDModel":                   bart.HEADS["BartModel"],
-    "LEDForConditionalGeneration": bart.HEADS["BartForConditionalGeneration"],
-    "LEDForQuestionAnswering":    bart.HEADS["BartForQuestionAnswering"],
-}
-# fmt: on
+HEADS = renamed(bart.HEADS, "Bart", "LED", "CausalLM", "SequenceClassification")
 INPUTS = "led"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from armature.arch import decoder, gpt2, head_width
+from armature.arch import SUMMARY, decoder, gpt2, head_width
 from armature.config import Config
 from armature.errors import ConfigError, nearest
 from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Learned, Post, Stack
 from armature.outputs.tasks import Base, CausalLM, DoubleHeads, SequenceClassifier
 
-DEFAULTS = {
+DEFAULTS = SUMMARY | {
     "vocab_size": 40478,
     "n_positions": 512,
     "n_embd": 768,
@@ -19,11 +19,6 @@ DEFAULTS = {
     "embd_pdrop": 0.1,
     "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5,
-    "summary_type": "cls_index",
-    "summary_use_proj": True,
-    "summary_activation": None,
-    "summary_proj_to_labels": True,
-    "summary_first_dropout": 0.1,
 }
 SYNONYMS = {
     "hidden_size": "n_embd",
@@ -63,12 +58,7 @@ NAMES = {name: row for name, row in gpt2.NAMES.items() if name.startswith("block
     "embed.position": "positions_embed",
 }
 IGNORED = ("attn.bias", "position_ids")
-UNUSED = (
-    "n_ctx",
-    "n_special",
-    "predict_special_tokens",
-    "embd_pdrop",
-)
+UNUSED = ("n_ctx", "n_special", "predict_special_tokens", "embd_pdrop")
 
 HEADS = {
     "OpenAIGPTModel": Base(),
