@@ -163,10 +163,10 @@ def _attentions() -> tuple[type, type, type]:  # noqa: C901 - modules' methods
             bucket, mask = context.once("sight", lambda: self._sight(layout, x))
             q, k, v = (self._heads(part) for part in self.qkv(x))  # (B, T, Z, H, E)
             q, near = q * self.scale, self.relative(x).unflatten(-1, (-1, self.heads)).mT
-            word = near[:, :, :1].permute(0, 2, 3, 1, 4)  # (B, 1, H, T, R)
-            # HF: of guesses it is written in the order (T, ngram, H), but read as (ngram, H, T).
-            guesses = near[:, :, 1:].reshape(len(x), -1, *word.shape[2:])
-            near = torch.cat((word, guesses), 1)  # (B, Z, H, T, R) for each bucket
+            bias = near.permute(0, 2, 3, 1, 4)  # (B, Z, H, T, R) for each bucket
+            if not any(layout.past):  # HF: guesses are written (T, ngram, H), read (ngram, H, T)
+                guesses = near[:, :, 1:].reshape(len(x), -1, *bias.shape[2:])
+                bias = torch.cat((bias[:, :1], guesses), 1)
             keys, values = (part[:, :, 0].transpose(1, 2) for part in (k, v))  # (B, H, S, E)
             if cache is not None:
                 one, two = (part[:, :, 0].flatten(0, 1) for part in (k, v))
@@ -175,8 +175,8 @@ def _attentions() -> tuple[type, type, type]:  # noqa: C901 - modules' methods
                 if any(layout.past):
                     keys, values = (part[:, :, : layout.longest] for part in stored.read(layout))
             scores = torch.einsum("btzhe,bhse->bzhts", q, keys)
-            scores = scores + near.gather(-1, bucket.expand_as(scores)) + mask
-            own = (q * k).sum(-1).permute(0, 2, 3, 1) + near[..., 0]  # (B, Z, H, T)
+            scores = scores + bias.gather(-1, bucket.expand_as(scores)) + mask
+            own = (q * k).sum(-1).permute(0, 2, 3, 1) + bias[..., 0]  # (B, Z, H, T)
             own[:, 0] = -torch.inf  # a word is among the keys
             scores = torch.cat((scores, own[..., None]), -1)
             shares = scores.softmax(-1, dtype=torch.float32).to(x.dtype)

@@ -124,3 +124,13 @@ def test_texts_become_half_as_long_with_each_block():
     ]
     assert states.last_hidden_state.shape == (2, 13, 24)
     assert opened("funnel-halves")(ids_of(model, 2, 13)).last_hidden_state.shape == (2, 7, 24)
+
+
+def test_several_tokens_behind_a_cache_count_as_one_after_another():
+    model = opened("prophetnet-causal")
+    ids, new = torch.arange(6, 16).view(2, 5), torch.arange(10, 18).view(2, 4)
+    with torch.inference_mode():
+        together, apart = (model.steps(ids, None, {}, 20) for _ in range(2))
+        together.start(), apart.start()
+        expected = torch.stack([apart.step(column) for column in new.T], 1)
+        torch.testing.assert_close(together.extend(new), expected, atol=1e-5, rtol=1e-5)
