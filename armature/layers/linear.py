@@ -57,7 +57,7 @@ class _Plans(threading.local):
     """The programs of single maps, for each thread its own: a program serves one at a time."""
 
     def __init__(self) -> None:
-        self.known: WeakKeyDictionary[nn.Module, tuple[int, Plan]] = WeakKeyDictionary()
+        self.known: WeakKeyDictionary[nn.Module, tuple[bytes, Plan]] = WeakKeyDictionary()
         self.steady = False
 
 
@@ -80,16 +80,15 @@ _FEW_WORDS = 32
 _LARGE = 1 << 18  # numbers in a weight
 
 
-def by_kernels(module: Linear, input: Tensor) -> Tensor:
-    """Map (…, D) → (…, rows) by the native kernels."""
-    weight = module.native()
-    assert weight is not None
-    address, plan = _PLANS.known.get(module, (0, None))
-    if plan is None or address != weight.weight.data_ptr():
+def by_kernels(module: Linear, weight: Weight, input: Tensor) -> Tensor:
+    """Map (…, D) → (…, rows) by the native kernels, as which `weight` the module's is read."""
+    told = bytes(weight.map())  # where all of it lies: a bias may be replaced alone
+    before, plan = _PLANS.known.get(module, (b"", None))
+    if plan is None or before != told:
         writer = Writer()
         writer.linear("x", "y", weight)
         plan = Plan(writer)
-        _PLANS.known[module] = (weight.weight.data_ptr(), plan)
+        _PLANS.known[module] = (told, plan)
     flat = input.reshape(-1, weight.inputs)
     return plan.run(flat, "x", "y").clone().view(*input.shape[:-1], weight.outputs)
 
@@ -99,12 +98,14 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(…, D) → (…, rows)."""
-        if (_PLANS.steady or self.weight.numel() >= _LARGE) and self._suits(input):
-            return by_kernels(self, input)
+        large = _PLANS.steady or self.weight.numel() >= _LARGE
+        weight = self.native() if large and self._suits(input) else None
+        if weight is not None:
+            return by_kernels(self, weight, input)
         return linear(input, self.weight, self.bias)
 
     def _suits(self, input: Tensor) -> bool:
-        """Whether there are few rows, and the kernels can read them and the weight."""
+        """Whether there are few rows, and the kernels can read them."""
         few = _FEW_WORDS if _PLANS.steady or self.out_features >= _WORDS else _FEW
         return (
             input.numel() <= few * self.in_features
@@ -112,7 +113,6 @@ class Linear(nn.Linear):
             and not torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
             and library.kernels() is not None
-            and self.native() is not None
         )
 
     def native(self) -> Weight | None:

@@ -125,9 +125,10 @@ class PackedLinear(Linear):
     def forward(self, input: Tensor) -> Tensor:
         """(…, D) → (…, rows)."""
         derived = input.requires_grad and torch.is_grad_enabled()
-        if derived or torch.compiler.is_compiling() or self.native() is None:
+        weight = None if derived or torch.compiler.is_compiling() else self.native()
+        if weight is None:
             return F.linear(input.float(), self.weight, self.bias)
-        return by_kernels(self, input.float())
+        return by_kernels(self, weight, input.float())
 
 
 class PackedEmbedding(Embedding):

@@ -17,12 +17,11 @@ static inline vec NAME(choose)(ivec yes, vec a, vec b) {
 }
 
 static inline float NAME(sum)(vec v) {
-    float part[LANES], s;
+    float part[LANES];
     NAME(save)(part, v);
     for (int step = LANES / 2; step; step /= 2)
         for (int i = 0; i < step; i++) part[i] += part[i + step];
-    s = part[0];
-    return s;
+    return part[0];
 }
 
 static inline vec NAME(some)(const float *p, int64_t count) {

@@ -24,7 +24,7 @@ typedef struct {
     const uint16_t *scale; /* half floats: (panel, group, LANES) */
     const float *bias;
     int64_t stride; /* floats from one row (or column) of the weight to the next */
-    int32_t kind, outputs, inputs, unused;
+    int32_t kind, outputs, inputs;
 } Map;
 
 /* The parts of a program. */
@@ -32,7 +32,7 @@ enum { NORM, LINEAR, QUANTIZE, ROTATE, STORE, ATTEND, RECALL, PLUS };
 
 /* One step of a program; a buffer holds `rows` rows of its own width. */
 typedef struct {
-    int32_t op, in, out, other; /* buffers */
+    int32_t op, in, out; /* buffers */
     int32_t flag;               /* ADD …; 1: neighbours turn (ROTATE), mean is taken off (NORM) */
     int32_t act;
     int32_t heads, shared, width; /* query heads, key-value heads, numbers of a head */
@@ -69,7 +69,7 @@ typedef struct {
     int64_t widest;        /* a multiple of GROUP_8 */
     float *scores;         /* (threads, heads · span) */
     int64_t scores_each;
-    int32_t count, unused;
+    int32_t count;
 } Program;
 
 #endif

@@ -30,7 +30,6 @@ class Map(Structure):
         ("kind", c_int32),
         ("outputs", c_int32),
         ("inputs", c_int32),
-        ("unused", c_int32),
     )
 
 
@@ -38,7 +37,7 @@ class Step(Structure):
     """One step of a program."""
 
     _fields_ = (
-        *((name, c_int32) for name in ("op", "input", "output", "other", "flag", "act")),
+        *((name, c_int32) for name in ("op", "input", "output", "flag", "act")),
         *((name, c_int32) for name in ("heads", "shared", "width", "window", "layer", "wait")),
         *((name, c_float) for name in ("eps", "scale", "cap")),
         ("table", c_int32),
@@ -69,7 +68,6 @@ class Program(Structure):
         ("scores", c_void_p),
         ("scores_each", c_int64),
         ("count", c_int32),
-        ("unused", c_int32),
     )
 
 

@@ -266,7 +266,7 @@ class Plan:
         run, rows = self._run, x.shape[0]
         threads = 1 if self._alone else torch.get_num_threads()
         longest = 0 if places is None else max(places.longest, places.memory_longest)
-        self._make_room(rows, longest, max(threads, torch.get_num_threads()))
+        self._make_room(rows, longest, torch.get_num_threads())
         self._buffers[self._names[source]][:rows, : x.shape[1]].copy_(x)
         run.rows, run.threads = rows, threads
         turned = [[part.float().contiguous() for part in table] for table in tables]
