@@ -111,6 +111,16 @@ class Layout:
         """Return this layout as the continuation of sequences of which `past` tokens are cached."""
         return Layout(self.lengths, self.width, self.device, self.index, past, self.hidden)
 
+    def take(self, rows: Tensor) -> tuple[Tensor, Layout]:
+        """Return the packed tokens of some rows, (M,), and their layout: each as it was padded."""
+        order = rows.tolist()
+        if not order:
+            return torch.zeros(0, dtype=torch.long, device=self.device), Layout((), 0, self.device)
+        spans = [torch.arange(self.starts[i], self.starts[i] + self.lengths[i]) for i in order]
+        mask = self.mask.index_select(0, rows.to(self.device))
+        taken = Layout.of(mask, (len(order), self.width), self.device)
+        return torch.cat(spans).to(self.device), taken
+
     @property
     def rows(self) -> int:
         """B, how many sequences there are."""

@@ -168,11 +168,6 @@ class Cache:
             self.tokens = tuple(self.tokens[i] for i in order)
         layout = self.memory_layout
         if layout is not None and order != list(range(layout.rows)):
-            spans = [
-                torch.arange(layout.starts[i], layout.starts[i] + layout.lengths[i]) for i in order
-            ]
-            index = torch.cat(spans).to(rows.device)
+            index, self.memory_layout = layout.take(rows)
             for key, (k, v) in self.cross.items():
                 self.cross[key] = (k.index_select(0, index), v.index_select(0, index))
-            mask = layout.mask.index_select(0, rows.to(layout.device))
-            self.memory_layout = Layout.of(mask, (len(order), layout.width), layout.device)

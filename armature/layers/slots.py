@@ -194,22 +194,18 @@ class Slots(Cache):
         kept = rows.unique()
         if 2 * len(kept) > layout.rows:
             return
-        spans = [torch.arange(layout.lengths[i]) + layout.starts[i] for i in kept.tolist()]
-        index = torch.cat(spans) if spans else torch.zeros(0, dtype=torch.long)
+        index, self.memory_layout = layout.take(kept)
         self.cross = {i: (k[index], v[index]) for i, (k, v) in self.cross.items()}
-        self.memory_layout = _part(layout, kept)
         self.memory_rows = torch.searchsorted(kept, rows)
 
     def recall(self, layer: int) -> tuple[Tensor, Tensor, Layout]:
         """Return the keys and values (M, K, E) of every row's memory, and their layout."""
         k, v, layout = super().recall(layer)
         assert self.memory_rows is not None
-        order = self.memory_rows.tolist()
-        if order == list(range(layout.rows)):
+        if self.memory_rows.tolist() == list(range(layout.rows)):
             return k, v, layout
-        spans = [torch.arange(layout.lengths[i]) + layout.starts[i] for i in order]
-        index = torch.cat(spans)
-        return k[index], v[index], _part(layout, self.memory_rows)
+        index, layout = layout.take(self.memory_rows)
+        return k[index], v[index], layout
 
     def attend_memory(self, layer: int, q: Tensor, layout: Layout, rule: Rule) -> Tensor:
         """Let packed new tokens (N, H, E) attend to their memories → (N, H · E)."""
@@ -277,10 +273,3 @@ class Slots(Cache):
             self._memory_pointers = tuple(pointers([pair[i] for pair in pairs]) for i in (0, 1))
         places.memory, places.memory_longest = self._memory, max(layout.lengths)
         places.memory_keys, places.memory_values = self._memory_pointers
-
-
-def _part(layout: Layout, rows: Tensor) -> Layout:
-    """Return the layout of some rows, each where the caller padded it."""
-    if not len(rows):
-        return Layout((), 0, layout.device)
-    return Layout.of(layout.mask[rows], (len(rows), layout.width), layout.device)
