@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from armature.layers.embed import Inputs
 from armature.layers.linear import steadily
 from armature.layers.position import Rotary
 from armature.layers.slots import Slots
-from armature.model.plan import MOST_ROWS, pages, plan
+from armature.model.plan import MOST_ROWS, StackPlan, pages, plan
 from armature.model.stack import Stack
 
 
@@ -57,8 +58,6 @@ class StackSteps:
         self._head = score
         self._prompt, self._memory = prompt, memory
         self.cache: Any = self._empty(capacity)
-        paged = isinstance(self.cache, Slots)
-        self._plan: Any = plan(stack, remembers=memory[0] is not None) if paged else None
         self.whole: Tensor | None = None  # (B, T) where the caller's prompts have tokens
         self.seen: list[Seen] = []
         self.encoder_seen: dict[str, Any] = {}  # what an encoder showed, by the names of a result
@@ -241,24 +240,30 @@ class StackSteps:
     def _empty(self, capacity: int) -> Cache:
         return Slots(capacity) if pages(self._stack) else Cache(capacity)
 
+    @cached_property
+    def _plan(self) -> StackPlan | None:
+        """The stack's program, written when it first runs: rows that join others need none."""
+        return plan(self._stack, remembers=self._memory[0] is not None)
+
     def _score(self, states: Tensor) -> Tensor:
-        """(N, D) states → (N, V) scores; where there is a program, no row minds its neighbours."""
-        if self._plan is None:
+        """(N, D) states → (N, V) scores; where tokens lie anywhere, no row minds its neighbours."""
+        if not isinstance(self.cache, Slots):
             return self._head(states)
         with steadily():
             return self._head(states)
 
-    def _planned(self, layout: Layout) -> bool:
-        """Whether the stack's program can read what comes: one token for each of some rows."""
+    def _program(self, layout: Layout) -> StackPlan | None:
+        """Return the stack's program if it can read what comes: one token for each of some rows."""
         single = bool(layout.past) and set(layout.lengths) == {1}
-        able = self._plan is not None and isinstance(self.cache, Slots)
-        return single and layout.rows <= MOST_ROWS and able
+        fits = single and layout.rows <= MOST_ROWS and isinstance(self.cache, Slots)
+        return self._plan if fits and not (any(self._watched) or self._peeked) else None
 
     def _run(self, inputs: Inputs) -> Tensor:
         states, attentions = self._watched
         peeked = frozenset(self._peeked)
-        if self._planned(inputs.layout) and not (states or attentions or peeked):
-            x = self._plan.step(inputs, self.cache)
+        program = self._program(inputs.layout)
+        if program is not None:
+            x = program.step(inputs, self.cache)
             self._read, self._rows = (x, inputs.layout.lengths), None
             return x
         memory, layout = self._memory
