@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from armature.cli.run import setting
+from armature.cli.run import setting, with_options
 from armature.cli.terminal import accent, note, show_notes, table
 from armature.errors import ArmatureError, nearest
 
@@ -46,16 +46,9 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def with_options(command: Any) -> Any:
-    """Add `OPTIONS` to a command, in their order."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
-
-
 @click.command(short_help="Talk with a model, in the terminal.")
 @click.argument("model", default=DEFAULT)
-@with_options
+@with_options(OPTIONS)
 def chat(model: str, **given: Any) -> None:
     """Talk with MODEL, a checkpoint's folder or name on the hub; without one, with a starter.
 

@@ -7,7 +7,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,17 +46,21 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def with_options(command: Any) -> Any:
-    """Add `OPTIONS` to a command, in their order."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return what adds options to a command, in their order."""
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 @click.command(short_help="Do a task on texts, files or a pipe.")
 @click.argument("task")
 @click.argument("texts", nargs=-1, metavar="[TEXT|-]...")
-@with_options
+@with_options(OPTIONS)
 def run(task: str, texts: tuple[str, ...], **given: Any) -> None:
     """Do TASK on each TEXT; `-` (or no TEXT and a pipe) reads lines from stdin.
 
