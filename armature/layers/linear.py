@@ -87,10 +87,10 @@ def by_kernels(module: Linear, weight: Weight, input: Tensor) -> Tensor:
     if plan is None or before != told:
         writer = Writer()
         writer.linear("x", "y", weight)
-        plan = Plan(writer)
+        plan = Plan(writer, "x", "y")
         _PLANS.known[module] = (told, plan)
     flat = input.reshape(-1, weight.inputs)
-    return plan.run(flat, "x", "y").clone().view(*input.shape[:-1], weight.outputs)
+    return plan.run(flat).view(*input.shape[:-1], weight.outputs)
 
 
 class Linear(nn.Linear):

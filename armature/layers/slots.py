@@ -260,8 +260,8 @@ class Slots(Cache):
             writer = Writer()
             writer.attend("q", "y", recall=recall, **sizes)
             writer.buffer("q", q.shape[1] * q.shape[2])
-            self._plans[key] = Plan(writer)
-        return self._plans[key].run(q.flatten(1), "q", "y", self.places(layout)).clone()
+            self._plans[key] = Plan(writer, "q", "y")
+        return self._plans[key].run(q.flatten(1), self.places(layout))
 
     def _add_memory(self, places: Places) -> None:
         layout = self.memory_layout

@@ -82,7 +82,7 @@ class StackPlan:
             order(self, block, layer)
         if stack.norm is not None:
             self.norm(stack.norm, "x", "x")
-        self.plan = Plan(self.writer)
+        self.plan = Plan(self.writer, "x", "x")
 
     def step(self, inputs: Inputs, cache: Slots) -> Tensor:
         """One new token for each row → (R, D), the stack's last states."""
@@ -96,7 +96,7 @@ class StackPlan:
             ends = torch.tensor(layout.totals)[:, None] - 1
             keys = torch.arange(layout.longest)
             bias = self.stack.bias(ends, keys).float().squeeze(2).contiguous()  # (R, H, S)
-        states = self.plan.run(x, "x", "x", places, tables, bias).clone()
+        states = self.plan.run(x, places, tables, bias)
         cache.lengths = layout.totals
         return states
 

@@ -24,6 +24,18 @@ static inline float NAME(sum)(vec v) {
     return part[0];
 }
 
+/* Sum each of LANES vectors, in the order in which `sum` does: `half` the numbers at a time. */
+static inline vec NAME(sums)(vec *v) {
+#define HALVE(half, first, second)                                                                 \
+    for (int i = 0; i < half; i++) v[i] = MIX(v[2 * i], v[2 * i + 1], first) + MIX(v[2 * i], v[2 * i + 1], second);
+    HALVE(8, LOW_8, HIGH_8)
+    HALVE(4, LOW_4, HIGH_4)
+    HALVE(2, LOW_2, HIGH_2)
+    HALVE(1, LOW_1, HIGH_1)
+#undef HALVE
+    return v[0];
+}
+
 static inline vec NAME(some)(const float *p, int64_t count) {
     float part[LANES] = {0};
     memcpy(part, p, count * sizeof(float));
@@ -94,26 +106,37 @@ static inline void NAME(finish)(float *out, vec y, const float *bias, int count,
         out[i] = flag == PUT ? part[i] : flag == ADD ? part[i] + out[i] : part[i] * out[i];
 }
 
+/* How many rows to take together: a power of two. */
+static inline int NAME(few)(int left, int most) {
+    while (most > left) most /= 2;
+    return most;
+}
+
 /* `many` rows against the LANES outputs from `first` on; the weight's rows lie one after another. */
 static inline void NAME(dots)(const Map *map, const float *x, int64_t wide, int many, int first,
-                              int count, float y[][LANES]) {
-    const float *w = (const float *)map->weight + first * map->stride;
-    const int64_t inputs = map->inputs, whole = inputs / LANES * LANES;
+                              int count, vec *y) {
+    const int64_t inputs = map->inputs, whole = inputs / LANES * LANES, stride = map->stride;
+    const float *w = (const float *)map->weight + first * stride;
+    vec all[4][LANES]; /* of each row and output: sums of every LANES-th product */
+    if (count < LANES) memset(all, 0, sizeof all);
     for (int n = 0; n < count; n += 4) {
-        int four = count - n < 4 ? count - n : 4;
-        vec sums[4][4];
-        for (int j = 0; j < 4; j++)
-            for (int m = 0; m < 4; m++) sums[j][m] = (vec){};
-        const float *row[4];
-        for (int j = 0; j < 4; j++) row[j] = w + (n + (j < four ? j : 0)) * map->stride;
+        const int four = count - n < 4 ? count - n : 4;
+        const float *a = w + n * stride, *b = a + (four > 1) * stride;
+        const float *c = b + (four > 2) * stride, *d = c + (four > 3) * stride;
 #define DOTS(MANY)                                                                                 \
-    for (int64_t k = 0; k < whole; k += LANES) {                                                   \
-        vec a = NAME(load)(row[0] + k), b = NAME(load)(row[1] + k);                                \
-        vec c = NAME(load)(row[2] + k), d = NAME(load)(row[3] + k);                                \
-        for (int m = 0; m < MANY; m++) {                                                           \
-            vec v = NAME(load)(x + m * wide + k);                                                  \
-            sums[0][m] += a * v, sums[1][m] += b * v, sums[2][m] += c * v, sums[3][m] += d * v;    \
+    {                                                                                              \
+        vec sums[4][MANY];                                                                         \
+        for (int m = 0; m < MANY; m++) sums[0][m] = sums[1][m] = sums[2][m] = sums[3][m] = (vec){};\
+        for (int64_t k = 0; k < whole; k += LANES) {                                               \
+            const vec p = NAME(load)(a + k), q = NAME(load)(b + k);                                \
+            const vec r = NAME(load)(c + k), s = NAME(load)(d + k);                                \
+            for (int m = 0; m < MANY; m++) {                                                       \
+                const vec v = NAME(load)(x + m * wide + k);                                        \
+                sums[0][m] += p * v, sums[1][m] += q * v, sums[2][m] += r * v, sums[3][m] += s * v;\
+            }                                                                                      \
         }                                                                                          \
+        for (int m = 0; m < MANY; m++)                                                             \
+            for (int j = 0; j < four; j++) all[m][n + j] = sums[j][m];                             \
     }
         switch (many) {
         case 1: DOTS(1) break;
@@ -121,77 +144,93 @@ static inline void NAME(dots)(const Map *map, const float *x, int64_t wide, int 
         default: DOTS(4)
         }
 #undef DOTS
-        if (whole < inputs)
-            for (int m = 0; m < many; m++) {
-                vec v = NAME(some)(x + m * wide + whole, inputs - whole);
-                for (int j = 0; j < 4; j++)
-                    sums[j][m] += NAME(some)(row[j] + whole, inputs - whole) * v;
-            }
-        for (int m = 0; m < many; m++)
-            for (int j = 0; j < four; j++) y[m][n + j] = NAME(sum)(sums[j][m]);
+    }
+    for (int m = 0; m < many; m++) {
+        if (whole < inputs) {
+            const vec v = NAME(some)(x + m * wide + whole, inputs - whole);
+            for (int j = 0; j < count; j++)
+                all[m][j] += NAME(some)(w + j * stride + whole, inputs - whole) * v;
+        }
+        y[m] = NAME(sums)(all[m]);
     }
 }
 
-/* Where columns lie one after another: vectors of outputs, and inputs, that are summed together. */
-#define STRIP 16
-#define PART 128
+/* Add `deep` products of `many` rows to the sums of some vectors of outputs; return how many. */
+#define STRIPE(MANY, VECS)                                                                         \
+    {                                                                                              \
+        vec part[MANY][VECS];                                                                      \
+        for (int m = 0; m < MANY; m++)                                                             \
+            for (int j = 0; j < VECS; j++) part[m][j] = (vec){};                                   \
+        for (int k = 0; k < deep; k++, w += stride)                                                \
+            for (int m = 0; m < MANY; m++)                                                         \
+                for (int j = 0; j < VECS; j++)                                                     \
+                    part[m][j] += NAME(load)(w + j * LANES) * x[m * wide + k];                     \
+        for (int m = 0; m < MANY; m++)                                                             \
+            for (int j = 0; j < VECS; j++) sums[m * STRIP + j] += part[m][j];                      \
+        return VECS;                                                                               \
+    }
 
-/* `many` rows against the outputs from `first` to `last`, of a weight that lies transposed. */
+static int NAME(stripe)(const float *w, int64_t stride, const float *x, int64_t wide, int many,
+                        int left, int deep, vec *sums) {
+    switch (many) {
+    case 1:
+        if (left >= 12) STRIPE(1, 12)
+        if (left >= 4) STRIPE(1, 4)
+        STRIPE(1, 1)
+    case 2:
+        if (left >= 12) STRIPE(2, 12)
+        if (left >= 4) STRIPE(2, 4)
+        STRIPE(2, 1)
+    case 4:
+        if (left >= 6) STRIPE(4, 6)
+        if (left >= 2) STRIPE(4, 2)
+        STRIPE(4, 1)
+    default:
+        if (left >= 3) STRIPE(8, 3)
+        STRIPE(8, 1)
+    }
+}
+
+/* Some rows against the outputs from `first` on, of a weight that lies transposed. */
+static void NAME(strip)(const Map *map, const float *x, int64_t wide, int rows, int first, int count,
+                        vec (*sums)[STRIP]) {
+    const int64_t inputs = map->inputs, stride = map->stride;
+    const int whole = count / LANES, ragged = count % LANES;
+    memset(sums, 0, rows * sizeof *sums);
+    for (int64_t part = 0; part < inputs; part += PART)
+        for (int m = 0, many; m < rows; m += many) {
+            many = NAME(few)(rows - m, TILE);
+            for (int64_t k = part; k < inputs && k < part + PART; k += LANES) {
+                const int deep = inputs - k < LANES ? inputs - k : LANES;
+                const float *w = (const float *)map->weight + k * stride + first;
+                const float *v = x + m * wide + k;
+                for (int j = 0; j < whole;)
+                    j += NAME(stripe)(w + j * LANES, stride, v, wide, many, whole - j, deep, sums[m] + j);
+                for (int i = 0; ragged && i < many; i++) {
+                    vec last = (vec){};
+                    for (int d = 0; d < deep; d++)
+                        last += NAME(some)(w + d * stride + whole * LANES, ragged) * v[i * wide + d];
+                    sums[m + i][whole] += last;
+                }
+            }
+        }
+}
+
+/* All rows against the outputs from `first` to `last`, of a weight that lies transposed. */
 static void NAME(columns)(const Map *map, const float *x, int64_t wide, int rows, int first,
                           int last, float *out, int64_t out_wide, int flag, int act) {
-    const int64_t inputs = map->inputs, stride = map->stride;
-    for (int n = first; n < last; n += STRIP * LANES) {
-        int strip = (last - n + LANES - 1) / LANES;
-        strip = strip < STRIP ? strip : STRIP;
-        int ragged = last - n < strip * LANES ? last - n - (strip - 1) * LANES : LANES;
-        for (int m0 = 0; m0 < rows; m0 += TILE) {
-            int many = rows - m0 < TILE ? rows - m0 : TILE;
-            vec sums[TILE][STRIP], parts[TILE][STRIP]; /* a part at a time: less is rounded off */
+    vec sums[TALL][STRIP];
+    for (int n = first; n < last; n += STRIP * LANES)
+        for (int m0 = 0; m0 < rows; m0 += TALL) {
+            const int count = last - n < STRIP * LANES ? last - n : STRIP * LANES;
+            const int many = rows - m0 < TALL ? rows - m0 : TALL;
+            NAME(strip)(map, x + m0 * wide, wide, many, n, count, sums);
             for (int m = 0; m < many; m++)
-                for (int j = 0; j < strip; j++) sums[m][j] = parts[m][j] = (vec){};
-            const float *w = (const float *)map->weight + n;
-            for (int64_t k = 0; k < inputs; k += 4) {
-                int four = inputs - k < 4 ? inputs - k : 4;
-                const float *a = w + k * stride, *b = a + (four > 1) * stride;
-                const float *c = b + (four > 2) * stride, *d = c + (four > 3) * stride;
-                for (int j = 0; j < strip; j++) {
-                    int64_t at = j * LANES;
-                    int count = j == strip - 1 ? ragged : LANES;
-                    vec p, q, r, s;
-                    if (count == LANES) {
-                        p = NAME(load)(a + at), q = NAME(load)(b + at);
-                        r = NAME(load)(c + at), s = NAME(load)(d + at);
-                        __builtin_prefetch(a + at + 4 * stride), __builtin_prefetch(b + at + 4 * stride);
-                        __builtin_prefetch(c + at + 4 * stride), __builtin_prefetch(d + at + 4 * stride);
-                    } else {
-                        p = NAME(some)(a + at, count), q = NAME(some)(b + at, count);
-                        r = NAME(some)(c + at, count), s = NAME(some)(d + at, count);
-                    }
-                    for (int m = 0; m < many; m++) {
-                        const float *v = x + (m0 + m) * wide + k;
-                        vec y = p * v[0];
-                        if (four > 1) y += q * v[1];
-                        if (four > 2) y += r * v[2];
-                        if (four > 3) y += s * v[3];
-                        parts[m][j] += y;
-                    }
-                }
-                if (k % PART == PART - 4 || k + 4 >= inputs)
-                    for (int m = 0; m < many; m++)
-                        for (int j = 0; j < strip; j++) {
-                            sums[m][j] += parts[m][j];
-                            parts[m][j] = (vec){};
-                        }
-            }
-            for (int m = 0; m < many; m++)
-                for (int j = 0; j < strip; j++) {
-                    int at = n + j * LANES;
-                    NAME(finish)(out + (m0 + m) * out_wide + at, sums[m][j],
-                                 map->bias ? map->bias + at : 0, j == strip - 1 ? ragged : LANES,
-                                 flag, act);
-                }
+                for (int j = 0; j < count; j += LANES)
+                    NAME(finish)(out + (m0 + m) * out_wide + n + j, sums[m][j / LANES],
+                                 map->bias ? map->bias + n + j : 0,
+                                 count - j < LANES ? count - j : LANES, flag, act);
         }
-    }
 }
 
 /* Round a row's group of inputs to bytes, symmetrically. */
@@ -335,15 +374,12 @@ static void NAME(linear)(const Map *map, const Program *p, const float *x, int64
         const float *bias = map->bias ? map->bias + at : 0;
         const int tile = map->kind == ROWS ? 4 : TILE;
         for (int m0 = 0, many; m0 < rows; m0 += many) {
-            for (many = tile; many > rows - m0; many /= 2)
-                ; /* a power of two */
+            many = NAME(few)(rows - m0, tile);
             vec y[TILE];
             for (int m = 0; m < many; m++) y[m] = (vec){};
-            if (map->kind == ROWS) {
-                float sums[TILE][LANES] = {{0}};
-                NAME(dots)(map, x + m0 * wide, wide, many, at, count, sums);
-                for (int m = 0; m < many; m++) y[m] = NAME(load)(sums[m]);
-            } else
+            if (map->kind == ROWS)
+                NAME(dots)(map, x + m0 * wide, wide, many, at, count, y);
+            else
                 NAME(panel)(map, p, m0, many, panel, y);
             for (int m = 0; m < many; m++)
                 NAME(finish)(out + (m0 + m) * out_wide + at, y[m], bias, count, flag, act);
@@ -505,8 +541,7 @@ static void NAME(step)(const Step *s, const Program *p, const Run *run, int thre
     }
 }
 
-#undef STRIP
-#undef PART
+#undef STRIPE
 #undef HALVES
 #undef BYTES_8
 #undef BYTES_4

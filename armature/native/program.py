@@ -204,18 +204,30 @@ def pointers(tensors: Sequence[Tensor]) -> Any:
 class Plan:
     """A program with its memory; it serves one caller at a time."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, source: str, target: str) -> None:
+        """Make a program ready.
+
+        Args:
+            writer: what was written down.
+            source: the name of the buffer that each run is given.
+            target: the name of the buffer that it returns.
+        """
         self._kernels = library.kernels()
         self._kept = writer.kept
         self._steps = (library.Step * len(writer.steps))(*writer.steps)
-        self._names = {name: index for name, (index, _) in writer.buffers.items()}
         self._widths = [width for _, width in writer.buffers.values()]
+        self._source, self._target = (writer.buffers[name][0] for name in (source, target))
+        self._overwrites = any(step.output == self._source for step in writer.steps)
         self._group, self._widest = writer.group, writer.widest
         self._alone = writer.bytes < _SMALL
+        self._addresses = (ctypes.c_void_p * len(self._widths))()
+        self._sizes = (ctypes.c_int64 * len(self._widths))(*self._widths)
         self._program = library.Program()
         self._program.steps = ctypes.addressof(self._steps)
         self._program.count = len(self._steps)
         self._program.widest = self._widest
+        self._program.buffers = ctypes.addressof(self._addresses)
+        self._program.widths = ctypes.addressof(self._sizes)
         self._rows = self._span = 0
         self._run = library.Run()
 
@@ -223,15 +235,16 @@ class Plan:
         program = self._program
         if rows > self._rows:
             self._rows = rows
-            self._buffers = [torch.empty(rows, width) for width in self._widths]
-            self._addresses = pointers(self._buffers)
-            self._sizes = (ctypes.c_int64 * len(self._widths))(*self._widths)
+            given = (self._source, self._target)
+            self._buffers = [
+                torch.empty(0 if index in given else rows, width)
+                for index, width in enumerate(self._widths)
+            ]
+            self._addresses[:] = [buffer.data_ptr() for buffer in self._buffers]
             groups = self._widest // library.GROUP_4
             self._bytes = torch.empty(rows, self._widest, dtype=torch.int8)
             self._scales = torch.empty(rows, groups)
             self._sums = torch.empty(rows, groups, dtype=torch.int32)
-            program.buffers = ctypes.addressof(self._addresses)
-            program.widths = ctypes.addressof(self._sizes)
             program.bytes = self._bytes.data_ptr()
             program.byte_scales = self._scales.data_ptr()
             program.byte_sums = self._sums.data_ptr()
@@ -244,8 +257,6 @@ class Plan:
     def run(
         self,
         x: Tensor,
-        source: str,
-        target: str,
         places: Places | None = None,
         tables: Sequence[tuple[Tensor, Tensor]] = (),
         bias: Tensor | None = None,
@@ -253,21 +264,24 @@ class Plan:
         """Run the program for rows (R, D).
 
         Args:
-            x: what the buffer `source` begins with.
-            source: its name.
-            target: the name of the buffer to return.
+            x: what the source begins with; it stays as it is.
             places: where keys and values lie.
             tables: cosines and sines, (R, half) each, of every kind of rotation.
             bias: (R, H, longest) what is added to scores.
 
         Returns:
-            The buffer's rows, (R, width): a view that the next run overwrites.
+            What the target holds in the end, (R, width).
         """
         run, rows = self._run, x.shape[0]
+        assert x.shape[1] == self._widths[self._source]
         threads = 1 if self._alone else torch.get_num_threads()
         longest = 0 if places is None else max(places.longest, places.memory_longest)
         self._make_room(rows, longest, torch.get_num_threads())
-        self._buffers[self._names[source]][:rows, : x.shape[1]].copy_(x)
+        x = x.float().clone() if self._overwrites else x.float().contiguous()
+        same = self._source == self._target
+        found = x if same else torch.empty(rows, self._widths[self._target])
+        self._addresses[self._source] = x.data_ptr()
+        self._addresses[self._target] = found.data_ptr()
         run.rows, run.threads = rows, threads
         turned = [[part.float().contiguous() for part in table] for table in tables]
         cosines, sines = pointers([t[0] for t in turned]), pointers([t[1] for t in turned])
@@ -282,7 +296,7 @@ class Plan:
         run.bias = None if bias is None else bias.data_ptr()
         run.span = 0 if bias is None else bias.shape[-1]
         self._kernels.armature_run(ctypes.byref(self._program), ctypes.byref(run))
-        return self._buffers[self._names[target]][:rows]
+        return found
 
 
 def _address(array: Any) -> int | None:

@@ -38,7 +38,7 @@ def quiet():
 def mapped(x, weight, **how):
     writer = Writer()
     writer.linear("x", "y", weight, **how)
-    return Plan(writer).run(x, "x", "y").clone()
+    return Plan(writer, "x", "y").run(x)
 
 
 @pytest.mark.parametrize(("outputs", "inputs"), SIZES)
@@ -112,7 +112,7 @@ def test_activations_and_what_becomes_of_them(level, code, name, put):
     writer = Writer()
     writer.linear("x", "y", Weight.of(weight, None), act=code)
     writer.linear("x", "y", Weight.of(weight, None), act=code, put=put)
-    found = Plan(writer).run(x, "x", "y")
+    found = Plan(writer, "x", "y").run(x)
     y = act.activation(name)(F.linear(x.double(), weight.double()))
     expected = {library.PUT: y, library.ADD: y + y, library.MULTIPLY: y * y}[put]
     torch.testing.assert_close(found.double(), expected, atol=3e-5, rtol=3e-6)
@@ -136,7 +136,7 @@ def test_norms(level, groups, width, centred):
         groups=groups,
     )
     writer.buffer("x", groups * width)
-    found = Plan(writer).run(x, "x", "y")
+    found = Plan(writer, "x", "y").run(x)
     parts = x.view(5, groups, width)
     if centred:
         parts = parts - parts.mean(-1, keepdim=True)
