@@ -16,6 +16,7 @@ from torch.nn.modules import module as torch_module
 
 from armature.native import library
 from armature.native.program import Plan, Weight, Writer
+from armature.native.scores import HUGE, empty
 
 
 def _maker() -> str:
@@ -41,15 +42,22 @@ _WORTH_IT = 1 << 20  # multiplications from which on the dearer call pays
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Map (…, D) to (…, rows) by the fastest product that fits: weight (rows, D), bias (rows,)."""
-    if (
-        _ONEDNN is not None
-        and x.numel() * weight.shape[0] > _WORTH_IT
-        and x.dtype is weight.dtype is torch.float32
+    plain = (
+        x.dtype is weight.dtype is torch.float32
         and x.device.type == "cpu"
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
-    ):
+    )
+    if plain and _ONEDNN is not None and x.numel() * weight.shape[0] > _WORTH_IT:
         return _ONEDNN(x, weight, bias, "none", [], "")
+    if plain and x.numel() // x.shape[-1] * weight.shape[0] >= HUGE:
+        flat = x.reshape(-1, x.shape[-1])
+        found = empty(len(flat), weight.shape[0])
+        if bias is None:
+            torch.mm(flat, weight.T, out=found)
+        else:
+            torch.addmm(bias, flat, weight.T, out=found)
+        return found.view(*x.shape[:-1], -1)
     return F.linear(x, weight, bias)
 
 

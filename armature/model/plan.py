@@ -35,7 +35,7 @@ from armature.model.stack import Stack
 from armature.native import library
 from armature.native.program import Plan, Writer
 
-MOST_ROWS = 32  # with more, matrix products of whole batches are faster
+_ROWS, _ROUNDED_ROWS = 32, 512  # with more, matrix products of whole batches are faster
 
 _ACTS: dict[Callable[[Tensor], Tensor], int] = {
     act.ACTIVATIONS["linear"]: 0,
@@ -68,12 +68,16 @@ def pages(stack: Stack) -> bool:
 
 
 class StackPlan:
-    """A stack's program; `remembers`: its rows have memories, which blocks attend to."""
+    """A stack's program for `most` rows.
+
+    `remembers`: they have memories, which blocks attend to.
+    """
 
     def __init__(self, stack: Stack, *, remembers: bool) -> None:
         self.stack, self.remembers = stack, remembers
         self.rotaries: list[Rotary] = []
         self.writer = Writer()
+        self.most = _ROUNDED_ROWS
         for layer, index in enumerate(stack.schedule):
             block: Any = stack.blocks[index]
             order = _ORDERS.get(type(block))
@@ -130,6 +134,7 @@ class StackPlan:
         weight = module.native() if type(module) in (Linear, PackedLinear) else None
         if weight is None:
             raise Unplanned(type(module).__name__)
+        self.most = self.most if weight.group else _ROWS
         self.writer.linear(source, target, weight, **how)
 
     def attention(self, attn: Any, source: str, target: str, layer: int, put: int) -> None:

@@ -19,7 +19,7 @@ from armature.layers.embed import Inputs
 from armature.layers.linear import steadily
 from armature.layers.position import Rotary
 from armature.layers.slots import Slots
-from armature.model.plan import MOST_ROWS, StackPlan, pages, plan
+from armature.model.plan import StackPlan, pages, plan
 from armature.model.stack import Stack
 
 
@@ -255,8 +255,9 @@ class StackSteps:
     def _program(self, layout: Layout) -> StackPlan | None:
         """Return the stack's program if it can read what comes: one token for each of some rows."""
         single = bool(layout.past) and set(layout.lengths) == {1}
-        fits = single and layout.rows <= MOST_ROWS and isinstance(self.cache, Slots)
-        return self._plan if fits and not (any(self._watched) or self._peeked) else None
+        fits = single and isinstance(self.cache, Slots)
+        program = self._plan if fits and not (any(self._watched) or self._peeked) else None
+        return program if program is not None and layout.rows <= program.most else None
 
     def _run(self, inputs: Inputs) -> Tensor:
         states, attentions = self._watched

@@ -16,6 +16,8 @@ static inline vec NAME(choose)(ivec yes, vec a, vec b) {
     return (vec)((yes & (ivec)a) | (~yes & (ivec)b));
 }
 
+static inline vec NAME(larger)(vec a, vec b) { return NAME(choose)(a > b, a, b); }
+
 static inline float NAME(sum)(vec v) {
     float part[LANES];
     NAME(save)(part, v);
@@ -233,9 +235,12 @@ static void NAME(columns)(const Map *map, const float *x, int64_t wide, int rows
         }
 }
 
-/* Round a row's group of inputs to bytes, symmetrically. */
-static void NAME(round)(const float *x, int64_t count, int group, int8_t *bytes, float *scale,
-                        int32_t *sum) {
+/* Round a row's group of inputs to bytes, symmetrically.
+ *
+ * lift: what weights were raised by, to be bytes without a sign; the sums take it off again.
+ */
+static void NAME(round)(const float *x, int64_t count, int group, int lift, int8_t *bytes,
+                        float *scale, int32_t *sum) {
     float most = 0;
     for (int64_t i = 0; i < count; i++) {
         float size = x[i] < 0 ? -x[i] : x[i];
@@ -251,16 +256,17 @@ static void NAME(round)(const float *x, int64_t count, int group, int8_t *bytes,
     }
     for (int64_t i = count; i < group; i++) bytes[i] = 0;
     *scale = most / 127.0f;
-    *sum = total;
+    *sum = -lift * total;
 }
 
 static void NAME(quantize)(const Program *p, const float *x, int64_t wide, int inputs, int group,
                            int rows, int thread, int threads) {
     int groups = (inputs + group - 1) / group;
+    const int lift = group == GROUP_8 ? 128 : 8;
     int64_t all = (int64_t)rows * groups, each = p->widest / GROUP_4;
     for (int64_t i = all * thread / threads; i < all * (thread + 1) / threads; i++) {
         int64_t m = i / groups, g = i % groups, left = inputs - g * group;
-        NAME(round)(x + m * wide + g * group, left < group ? left : group, group,
+        NAME(round)(x + m * wide + g * group, left < group ? left : group, group, lift,
                     p->bytes + m * p->widest + g * group, p->byte_scales + m * each + g,
                     p->byte_sums + m * each + g);
     }
@@ -299,63 +305,73 @@ static inline ivec NAME(four)(ivec sum, const uint8_t *w, const int8_t *x) {
 #endif
 }
 
-#define BYTES_8(MANY)                                                                              \
-    for (int64_t g = 0; g < groups; g++, w += GROUP_8 * LANES) {                                   \
-        ivec part[MANY];                                                                           \
-        for (int m = 0; m < MANY; m++) part[m] = (ivec){} - 128 * sums[m * each + g];              \
-        for (int k = 0; k < GROUP_8; k += 4)                                                       \
-            for (int m = 0; m < MANY; m++)                                                         \
-                part[m] = NAME(four)(part[m], w + k * LANES, x + m * wide + g * GROUP_8 + k);      \
-        vec scale = HALVES(map->scale + (panel * groups + g) * LANES);                             \
+/* One group after another: bytes are multiplied and summed, then the scales are. */
+#define GROUPS(MANY, PANELS, GROUP, SIZE, MULTIPLY_BYTES)                                          \
+    for (int64_t g = 0; g < groups; g++, w += SIZE) {                                              \
+        ivec part[MANY][PANELS];                                                                   \
         for (int m = 0; m < MANY; m++)                                                             \
-            y[m] += __builtin_convertvector(part[m], vec) * (scale * scales[m * each + g]);        \
+            for (int j = 0; j < PANELS; j++) part[m][j] = (ivec){} + sums[m * each + g];           \
+        const int8_t *v = x + g * GROUP;                                                           \
+        MULTIPLY_BYTES(MANY, PANELS, SIZE)                                                         \
+        for (int j = 0; j < PANELS; j++) {                                                         \
+            const vec scale = HALVES(map->scale + ((first + j) * groups + g) * LANES);             \
+            for (int m = 0; m < MANY; m++)                                                         \
+                y[j][m] += __builtin_convertvector(part[m][j], vec) * (scale * scales[m * each + g]);\
+        }                                                                                          \
     }
 
-#define BYTES_4(MANY)                                                                              \
-    for (int64_t g = 0; g < groups; g++, w += GROUP_4 * LANES / 2) {                               \
-        ivec part[MANY];                                                                           \
-        for (int m = 0; m < MANY; m++) part[m] = (ivec){} - 8 * sums[m * each + g];                \
-        for (int k = 0; k < GROUP_4; k += 8) {                                                     \
-            ivec both = *(const iloose *)(w + k * LANES / 2);                                      \
+#define BYTES_8(MANY, PANELS, SIZE)                                                                \
+    for (int k = 0; k < GROUP_8; k += 4)                                                           \
+        for (int m = 0; m < MANY; m++)                                                             \
+            for (int j = 0; j < PANELS; j++)                                                       \
+                part[m][j] = NAME(four)(part[m][j], w + j * groups * SIZE + k * LANES, v + m * wide + k);
+
+#define BYTES_4(MANY, PANELS, SIZE)                                                                \
+    for (int k = 0; k < GROUP_4; k += 8)                                                           \
+        for (int j = 0; j < PANELS; j++) {                                                         \
+            ivec both = *(const iloose *)(w + j * groups * SIZE + k * LANES / 2);                  \
             ivec low = both & 0x0F0F0F0F, high = (both >> 4) & 0x0F0F0F0F;                         \
             for (int m = 0; m < MANY; m++) {                                                       \
-                const int8_t *v = x + m * wide + g * GROUP_4 + k;                                  \
-                part[m] = NAME(four)(part[m], (const uint8_t *)&low, v);                           \
-                part[m] = NAME(four)(part[m], (const uint8_t *)&high, v + 4);                      \
+                part[m][j] = NAME(four)(part[m][j], (const uint8_t *)&low, v + m * wide + k);      \
+                part[m][j] = NAME(four)(part[m][j], (const uint8_t *)&high, v + m * wide + k + 4); \
             }                                                                                      \
-        }                                                                                          \
-        vec scale = HALVES(map->scale + (panel * groups + g) * LANES);                             \
-        for (int m = 0; m < MANY; m++)                                                             \
-            y[m] += __builtin_convertvector(part[m], vec) * (scale * scales[m * each + g]);        \
+        }
+
+#define GROUPS_8(MANY, PANELS) GROUPS(MANY, PANELS, GROUP_8, GROUP_8 * LANES, BYTES_8)
+#define GROUPS_4(MANY, PANELS) GROUPS(MANY, PANELS, GROUP_4, GROUP_4 * LANES / 2, BYTES_4)
+#define ROUNDED(GROUPS_OF, PANELS)                                                                 \
+    switch (many) {                                                                                \
+    case 1: GROUPS_OF(1, PANELS) break;                                                            \
+    case 2: GROUPS_OF(2, PANELS) break;                                                            \
+    case 4: GROUPS_OF(4, PANELS) break;                                                            \
+    default: GROUPS_OF(8, PANELS)                                                                  \
     }
 
-/* `many` rounded rows against one panel of LANES outputs. */
-static void NAME(panel)(const Map *map, const Program *p, int first, int many, int64_t panel,
-                        vec *y) {
+/* `many` rounded rows, from `row` on, against one or two panels of LANES outputs. */
+static void NAME(panel)(const Map *map, const Program *p, int row, int many, int64_t first,
+                        int panels, vec (*y)[TILE]) {
     const int64_t wide = p->widest, each = p->widest / GROUP_4;
     const int group = map->kind == BITS_8 ? GROUP_8 : GROUP_4;
     const int64_t groups = (map->inputs + group - 1) / group;
-    const int8_t *x = p->bytes + first * wide;
-    const float *scales = p->byte_scales + first * each;
-    const int32_t *sums = p->byte_sums + first * each;
+    const int8_t *x = p->bytes + row * wide;
+    const float *scales = p->byte_scales + row * each;
+    const int32_t *sums = p->byte_sums + row * each;
     const uint8_t *w = map->weight;
     if (map->kind == BITS_8) {
-        w += panel * groups * GROUP_8 * LANES;
-        switch (many) {
-        case 1: BYTES_8(1) break;
-        case 2: BYTES_8(2) break;
-        case 4: BYTES_8(4) break;
-        default: BYTES_8(8)
-        }
+        w += first * groups * GROUP_8 * LANES;
+        if (panels == 2) ROUNDED(GROUPS_8, 2)
+        else ROUNDED(GROUPS_8, 1)
     } else {
-        w += panel * groups * GROUP_4 * LANES / 2;
-        switch (many) {
-        case 1: BYTES_4(1) break;
-        case 2: BYTES_4(2) break;
-        case 4: BYTES_4(4) break;
-        default: BYTES_4(8)
-        }
+        w += first * groups * GROUP_4 * LANES / 2;
+        if (panels == 2) ROUNDED(GROUPS_4, 2)
+        else ROUNDED(GROUPS_4, 1)
     }
+}
+
+/* The outputs of a panel: the last one may have fewer. */
+static inline int NAME(width)(const Map *map, int64_t panel) {
+    const int64_t left = map->outputs - panel * LANES;
+    return left < LANES ? left : LANES;
 }
 
 /* This thread's share of a linear map's outputs. */
@@ -369,20 +385,24 @@ static void NAME(linear)(const Map *map, const Program *p, const float *x, int64
             NAME(columns)(map, x, wide, rows, begin * LANES, last, out, out_wide, flag, act);
         return;
     }
-    for (int64_t panel = begin; panel < end; panel++) {
-        int at = panel * LANES, count = map->outputs - at < LANES ? map->outputs - at : LANES;
-        const float *bias = map->bias ? map->bias + at : 0;
-        const int tile = map->kind == ROWS ? 4 : TILE;
+    for (int64_t panel = begin, panels; panel < end; panel += panels) {
+        panels = map->kind != ROWS && end - panel > 1 ? 2 : 1;
         for (int m0 = 0, many; m0 < rows; m0 += many) {
-            many = NAME(few)(rows - m0, tile);
-            vec y[TILE];
-            for (int m = 0; m < many; m++) y[m] = (vec){};
+            many = NAME(few)(rows - m0, map->kind == ROWS ? 4 : TILE);
+            vec y[2][TILE];
+            for (int m = 0; m < many; m++) y[0][m] = y[1][m] = (vec){};
             if (map->kind == ROWS)
-                NAME(dots)(map, x + m0 * wide, wide, many, at, count, y);
+                NAME(dots)(map, x + m0 * wide, wide, many, panel * LANES,
+                           NAME(width)(map, panel), y[0]);
             else
-                NAME(panel)(map, p, m0, many, panel, y);
-            for (int m = 0; m < many; m++)
-                NAME(finish)(out + (m0 + m) * out_wide + at, y[m], bias, count, flag, act);
+                NAME(panel)(map, p, m0, many, panel, panels, y);
+            for (int j = 0; j < panels; j++)
+                for (int m = 0; m < many; m++) {
+                    const int64_t at = (panel + j) * LANES;
+                    NAME(finish)(out + (m0 + m) * out_wide + at, y[j][m],
+                                 map->bias ? map->bias + at : 0, NAME(width)(map, panel + j), flag,
+                                 act);
+                }
         }
     }
 }
@@ -424,12 +444,19 @@ static void NAME(rotate)(float *x, int heads, int width, const float *cosine, co
         }
 }
 
-static inline float NAME(dot)(const float *a, const float *b, int width) {
-    vec total = (vec){};
-    int i = 0;
-    for (; i + LANES <= width; i += LANES) total += NAME(load)(a + i) * NAME(load)(b + i);
-    if (i < width) total += NAME(some)(a + i, width - i) * NAME(some)(b + i, width - i);
-    return NAME(sum)(total);
+/* Dot products of up to LANES keys with one query. */
+static inline vec NAME(dots_of)(const float *q, const float *const *keys, int count, int width) {
+    const int whole = width / LANES * LANES;
+    vec sums[LANES];
+    for (int n = 0; n < LANES; n++) sums[n] = (vec){};
+    for (int n = 0; n < count; n++) {
+        vec total = (vec){};
+        for (int i = 0; i < whole; i += LANES) total += NAME(load)(q + i) * NAME(load)(keys[n] + i);
+        if (whole < width)
+            total += NAME(some)(q + whole, width - whole) * NAME(some)(keys[n] + whole, width - whole);
+        sums[n] = total;
+    }
+    return NAME(sums)(sums);
 }
 
 /* Mix the values of one row's keys for the query heads of one key-value head.
@@ -441,13 +468,17 @@ static void NAME(attend)(const Step *s, const float *q, const float *keys, const
                          const float *bias, int64_t span, float *scores, float *out) {
     const int width = s->width, many = s->heads / s->shared, count = end - begin;
     const int64_t step = (int64_t)s->shared * width, room = (count + LANES - 1) / LANES * LANES;
-    for (int i = 0; i < count; i++) {
-        int64_t place = places ? places[begin + i] : first + begin + i;
-        const float *k = keys + place * step + (int64_t)head * width;
-        for (int g = 0; g < many; g++) scores[g * room + i] = NAME(dot)(q + g * width, k, width);
+    const int64_t own = (int64_t)head * width;
+#define PLACE(i) ((places ? places[begin + (i)] : first + begin + (i)) * step + own)
+    for (int i = 0; i < count; i += LANES) {
+        const int some = count - i < LANES ? count - i : LANES;
+        const float *of[LANES];
+        for (int n = 0; n < some; n++) of[n] = keys + PLACE(i + n);
+        for (int g = 0; g < many; g++)
+            NAME(save)(scores + g * room + i, NAME(dots_of)(q + g * width, of, some, width));
     }
     for (int g = 0; g < many; g++) {
-        float *score = scores + g * room, most = -INFINITY, total = 0;
+        float *score = scores + g * room, most = -INFINITY;
         for (int i = 0; i < count; i++) {
             float y = score[i] * s->scale;
             if (s->cap > 0) y = tanhf(y / s->cap) * s->cap;
@@ -462,20 +493,25 @@ static void NAME(attend)(const Step *s, const float *q, const float *keys, const
             NAME(save)(score + i, e);
             sums += e;
         }
-        total = NAME(sum)(sums);
-        for (int i = 0; i < width; i++) out[g * width + i] = 0;
-        const float inverse = 1.0f / total;
-        for (int i = 0; i < count; i++) score[i] *= inverse;
-    }
-    for (int i = 0; i < count; i++) {
-        int64_t place = places ? places[begin + i] : first + begin + i;
-        const float *v = values + place * step + (int64_t)head * width;
-        for (int g = 0; g < many; g++) {
-            const float share = scores[g * room + i];
-            float *y = out + g * width;
-            for (int e = 0; e < width; e++) y[e] += share * v[e];
+        const float inverse = 1.0f / NAME(sum)(sums);
+        for (int64_t i = 0; i < room; i += LANES) NAME(save)(score + i, NAME(load)(score + i) * inverse);
+        float *y = out + g * width;
+        int e = 0;
+        for (; e + 4 * LANES <= width; e += 4 * LANES) {
+            vec mixed[4] = {{0}, {0}, {0}, {0}};
+            for (int i = 0; i < count; i++) {
+                const float *v = values + PLACE(i) + e;
+                for (int j = 0; j < 4; j++) mixed[j] += score[i] * NAME(load)(v + j * LANES);
+            }
+            for (int j = 0; j < 4; j++) NAME(save)(y + e + j * LANES, mixed[j]);
+        }
+        if (e < width) memset(y + e, 0, (width - e) * sizeof(float));
+        for (int i = 0; e < width && i < count; i++) {
+            const float *v = values + PLACE(i);
+            for (int k = e; k < width; k++) y[k] += score[i] * v[k];
         }
     }
+#undef PLACE
 }
 
 static void NAME(attend_rows)(const Step *s, const Program *p, const Run *run, const float *q,
@@ -496,6 +532,58 @@ static void NAME(attend_rows)(const Step *s, const Program *p, const Run *run, c
                      recall ? run->memory[2 * m] : 0, begin, end, head, bias, run->span, scores,
                      out + m * out_wide + at * s->width);
     }
+}
+
+/* Turn a row of scores into log-probabilities: x − max − log Σ e^(x − max). */
+static void NAME(log_softmax)(float *x, int64_t width) {
+    const int64_t whole = width / LANES * LANES;
+    const vec low = NAME(all)(-INFINITY);
+    vec most = low, last = low;
+    for (int64_t i = 0; i < whole; i += LANES) most = NAME(larger)(most, NAME(load)(x + i));
+    for (int64_t i = whole; i < width; i++) last[i - whole] = x[i];
+    most = NAME(larger)(most, last);
+    float top = most[0], part[LANES];
+    for (int i = 1; i < LANES; i++) top = most[i] > top ? most[i] : top;
+    double total = 0;
+    for (int64_t i = 0; i < whole; i += PART * LANES) { /* a part at a time: less is rounded off */
+        vec sums = (vec){};
+        for (int64_t k = i; k < whole && k < i + PART * LANES; k += LANES)
+            sums += NAME(exp)(NAME(load)(x + k) - top);
+        total += NAME(sum)(sums);
+    }
+    NAME(save)(part, NAME(exp)(last - top));
+    for (int64_t i = whole; i < width; i++) total += part[i - whole];
+    const float rest = log(total);
+    for (int64_t i = 0; i < whole; i += LANES) NAME(save)(x + i, NAME(load)(x + i) - top - rest);
+    for (int64_t i = whole; i < width; i++) x[i] = x[i] - top - rest;
+}
+
+/* Find the `count` largest numbers of a row, largest first; of equal ones those that come first. */
+static void NAME(best)(const float *x, int64_t width, int count, float *values, int64_t *places) {
+#define TRY(i, filled)                                                                             \
+    if ((i) < count || x[i] > values[count - 1]) {                                                 \
+        int at = filled;                                                                           \
+        for (; at > 0 && values[at - 1] < x[i]; at--)                                              \
+            if (at < count) values[at] = values[at - 1], places[at] = places[at - 1];              \
+        values[at] = x[i], places[at] = (i);                                                       \
+    }
+    int64_t i = 0;
+    for (; i < count; i++) TRY(i, (int)i)
+    while (i < width) {
+        if (i + CHUNK <= width) {
+            ivec any = (ivec){};
+            for (int j = 0; j < CHUNK; j += LANES) any |= NAME(load)(x + i + j) > values[count - 1];
+            int64_t pairs[LANES / 2], found = 0;
+            memcpy(pairs, &any, sizeof pairs);
+            for (int j = 0; j < LANES / 2; j++) found |= pairs[j];
+            if (!found) {
+                i += CHUNK;
+                continue;
+            }
+        }
+        for (int64_t end = i + CHUNK < width ? i + CHUNK : width; i < end; i++) TRY(i, count - 1)
+    }
+#undef TRY
 }
 
 static void NAME(step)(const Step *s, const Program *p, const Run *run, int thread, int threads) {
@@ -543,5 +631,9 @@ static void NAME(step)(const Step *s, const Program *p, const Run *run, int thre
 
 #undef STRIPE
 #undef HALVES
+#undef GROUPS
 #undef BYTES_8
 #undef BYTES_4
+#undef GROUPS_8
+#undef GROUPS_4
+#undef ROUNDED

@@ -10,6 +10,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -23,6 +26,9 @@
 #define STRIP 48
 #define TALL 32
 #define PART 64
+
+/* Numbers that are compared together with the least of the best. */
+#define CHUNK 256
 
 #if defined(__clang__)
 #define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -60,7 +66,12 @@
 #pragma GCC pop_options
 #endif
 
-typedef void (*Runner)(const Step *, const Program *, const Run *, int, int);
+/* The kernels of one set of instructions. */
+typedef struct {
+    void (*step)(const Step *, const Program *, const Run *, int, int);
+    void (*log_softmax)(float *, int64_t);
+    void (*best)(const float *, int64_t, int, float *, int64_t *);
+} Kernels;
 
 /* Which instructions the processor has: 0 any, 1 AVX2, 2 AVX-512 with VNNI. */
 int armature_level(void) {
@@ -79,30 +90,56 @@ static int level = -1;
 /* Use the kernels of a lower level, to compare them; -1: the best. */
 void armature_use(int wanted) { level = wanted < 0 ? armature_level() : wanted; }
 
-static Runner runner(void) {
+static Kernels kernels(void) {
     if (level < 0) level = armature_level();
 #if defined(__x86_64__) && defined(__GNUC__)
-    if (level == 2) return wide_step;
-    if (level == 1) return middle_step;
+    if (level == 2) return (Kernels){wide_step, wide_log_softmax, wide_best};
+    if (level == 1) return (Kernels){middle_step, middle_log_softmax, middle_best};
 #endif
-    return plain_step;
+    return (Kernels){plain_step, plain_log_softmax, plain_best};
+}
+
+/* Turn rows of scores into log-probabilities, where they are. */
+void armature_log_softmax(float *x, int64_t rows, int64_t width, int threads) {
+    const Kernels use = kernels();
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t row = 0; row < rows; row++) use.log_softmax(x + row * width, width);
+}
+
+/* Find the `count` largest numbers of each row, largest first, and where they are. */
+void armature_best(const float *x, int64_t rows, int64_t width, int count, float *values,
+                   int64_t *places, int threads) {
+    const Kernels use = kernels();
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t row = 0; row < rows; row++)
+        use.best(x + row * width, width, count, values + row * count, places + row * count);
+}
+
+/* Ask for large pages for memory that nobody has touched: handing out small ones takes longer than
+ * filling them. What the system cannot do, it leaves undone. */
+void armature_widen(void *start, int64_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    const uintptr_t page = 1 << 21, first = ((uintptr_t)start + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)start + bytes) / page * page;
+    if (end > first) madvise((void *)first, end - first, MADV_HUGEPAGE);
+#endif
 }
 
 /* Run all steps for all rows. */
 void armature_run(const Program *program, const Run *run) {
-    const Runner one = runner();
+    const Kernels use = kernels();
 #ifdef _OPENMP
 #pragma omp parallel num_threads(run->threads)
     {
         const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         for (int i = 0; i < program->count; i++) {
-            one(program->steps + i, program, run, thread, threads);
+            use.step(program->steps + i, program, run, thread, threads);
             if (program->steps[i].wait) {
 #pragma omp barrier
             }
         }
     }
 #else
-    for (int i = 0; i < program->count; i++) one(program->steps + i, program, run, 0, 1);
+    for (int i = 0; i < program->count; i++) use.step(program->steps + i, program, run, 0, 1);
 #endif
 }

@@ -87,4 +87,13 @@ def kernels() -> Any:
     library.armature_run.argtypes = (POINTER(Program), POINTER(Run))
     library.armature_run.restype = None
     library.armature_use.argtypes = (c_int32,)
+    library.armature_widen.argtypes = (c_void_p, c_int64)
+    library.armature_widen.restype = None
+    library.armature_log_softmax.argtypes = (c_void_p, c_int64, c_int64, c_int32)
+    library.armature_log_softmax.restype = None
+    library.armature_best.argtypes = (
+        *(c_void_p, c_int64, c_int64, c_int32),
+        *(c_void_p, c_void_p, c_int32),
+    )
+    library.armature_best.restype = None
     return library

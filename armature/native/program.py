@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from armature.native import library
+from armature.native.scores import empty
 
 _SMALL = 1 << 20  # bytes of weights up to which one core is faster than several
 
@@ -279,7 +280,7 @@ class Plan:
         self._make_room(rows, longest, torch.get_num_threads())
         x = x.float().clone() if self._overwrites else x.float().contiguous()
         same = self._source == self._target
-        found = x if same else torch.empty(rows, self._widths[self._target])
+        found = x if same else empty(rows, self._widths[self._target])
         self._addresses[self._source] = x.data_ptr()
         self._addresses[self._target] = found.data_ptr()
         run.rows, run.threads = rows, threads

@@ -122,7 +122,11 @@ class Words(HeadModule):
         if cap is not None:
             logits = torch.tanh(logits / cap) * cap
         shift = getattr(self, "shift", None)  # (1, V) a constant that some files add
-        return logits if shift is None else logits + shift
+        if shift is None:
+            return logits
+        if getattr(self.out, "unwatched", False) and shift.dtype is logits.dtype:
+            return logits.add_(shift)
+        return logits + shift
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""

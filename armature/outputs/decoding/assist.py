@@ -165,7 +165,7 @@ class Choices:
             token, possible = (part[row, place, None] for part in self.best)
         else:
             logits = self.scores[row, place, None].float()
-            shaped = logits
+            shaped = logits.clone()  # controls may write over what they get
             for control in run.controls:
                 shaped = control(history, shaped)
             if self.records:

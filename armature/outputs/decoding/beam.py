@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from armature.native.scores import best
 from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.search import Search, no_choice
 
@@ -151,18 +152,20 @@ def _candidates(
     """Choose the best continuations by one token, or draw them."""
     vocabulary = logits.shape[-1]
     prompts, width = running.shape
-    scores = run.shape(logits, logits.log_softmax(-1)).view(prompts, width, vocabulary)
-    total = (scores + running[:, :, None]).flatten(1)  # (b, K * V)
-    wide = min(wide, total.shape[1])
-    if run.chance is None:
-        best, index = total.topk(wide)
-        stuck = ~(best[:, 0] > float("-inf"))
-    else:
-        index = run.chance.draw(total, origin, wide)
-        best = total.gather(1, index)
-        stuck = ~total.amax(1).isfinite()
+    scores = run.shape(logits, logs=True).contiguous()
     first = torch.arange(prompts, device=logits.device)[:, None] * width
-    rows, tokens = first + index // vocabulary, index % vocabulary
+    if run.chance is None:  # of each row's best, the best of all
+        of_row, columns = best(scores, min(wide, vocabulary))
+        total = (of_row.view(prompts, width, -1) + running[:, :, None]).flatten(1)
+        chosen, index = total.topk(min(wide, total.shape[1]))
+        rows, tokens = first + index // of_row.shape[1], columns.view(prompts, -1).gather(1, index)
+        stuck = ~(chosen[:, 0] > float("-inf"))
+    else:
+        total = (scores.view(prompts, width, -1) + running[:, :, None]).flatten(1)  # (b, K * V)
+        index = run.chance.draw(total, origin, min(wide, total.shape[1]))
+        rows, tokens = first + index // vocabulary, index % vocabulary
+        chosen = total.gather(1, index)
+        stuck = ~total.amax(1).isfinite()
 
     def ids() -> Tensor:
         return torch.cat([run.ids()[rows.flatten()], tokens.view(-1, 1)], 1)
@@ -174,7 +177,7 @@ def _candidates(
         ids,
         run.record.scores,
     )
-    return Candidates(best, rows, tokens, done.view(prompts, wide), stuck)
+    return Candidates(chosen, rows, tokens, done.view_as(tokens), stuck)
 
 
 def _finish(

@@ -44,7 +44,7 @@ def contrastive_search(
     real = torch.arange(context.shape[1], device=device) < lengths[:, None]
     while True:
         logits = scores.float()
-        shaped = run.shape(logits, logits)
+        shaped = run.shape(logits)
         stuck = ~(shaped.amax(-1) > float("-inf")) & ~done
         if bool(stuck.any()):
             raise no_choice(history.new + 1, rows[stuck])

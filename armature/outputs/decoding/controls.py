@@ -18,7 +18,7 @@ from armature.outputs.decoding.prompt import Prompt
 from armature.outputs.decoding.rules import tokens_of
 
 Control = Callable[[History, Tensor], Tensor]
-"""(the tokens so far, scores (R, V)) → scores (R, V)."""
+"""(the tokens so far, scores (R, V), which may be written over) → scores (R, V)."""
 
 _NOT_IN_SOURCE = -2  # unlike History's padding, so that padding never equals padding
 

@@ -256,7 +256,7 @@ class Engine:
                 raise no_choice(len(request.said[0]) + 1, torch.zeros(1, dtype=torch.long))
             return plain, request.tell(plain)
         rows = torch.tensor(request.live, device=logits.device)
-        tokens, stuck = choose(run, run.shape(logits, logits), rows)
+        tokens, stuck = choose(run, run.shape(logits), rows)
         if bool(stuck.any()):
             raise no_choice(run.history.new + 1, rows[stuck])
         run.history.append(tokens)

@@ -189,9 +189,13 @@ def sequence_bias(
 
 
 def forbid(scores: Tensor, tokens: Tensor, rows: Tensor | None = None) -> Tensor:
-    """Forbid `tokens`, (N,): in the rows that are True in `rows`, (R,), or in all."""
-    forbidden = scores.index_fill(1, tokens, NEVER)
-    return forbidden if rows is None else torch.where(rows[:, None], forbidden, scores)
+    """Forbid `tokens`, (N,): in the rows that are True in `rows`, (R,), or in all, where they are.
+
+    It is the one function that writes over its scores: no other changes so few of so many.
+    """
+    if rows is None:
+        return scores.index_fill_(1, tokens, NEVER)
+    return torch.where(rows[:, None], scores.index_fill(1, tokens, NEVER), scores)
 
 
 def force(scores: Tensor, tokens: Tensor, rows: Tensor | None = None) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from armature.errors import ArgumentError
+from armature.native.scores import log_softmax
 from armature.outputs.decoding.chance import Chance
 from armature.outputs.decoding.controls import Control, shown
 from armature.outputs.decoding.history import History
@@ -61,8 +62,15 @@ class Search:
         """Return the tokens so far as a caller's own rules expect them, (R, L)."""
         return shown(self.history, self.pad)
 
-    def shape(self, logits: Tensor, scores: Tensor) -> Tensor:
-        """Apply the controls to scores (R, V), and keep what is to be kept."""
+    def shape(self, logits: Tensor, *, logs: bool = False) -> Tensor:
+        """Apply the controls to logits (R, V), and keep what is to be kept.
+
+        Args:
+            logits: what may be written over.
+            logs: whether to make log-probabilities of them first.
+        """
+        scores = logits if self.record.logits is None else logits.clone()
+        scores = log_softmax(scores) if logs else scores
         for control in self.controls:
             scores = control(self.history, scores)
         if self.record.logits is not None:
@@ -93,7 +101,7 @@ def columns(run: Search, scores: Tensor) -> Iterator[Tensor]:
     counts = run.said = torch.zeros_like(rows)
     while True:
         logits = scores.float()
-        tokens, stuck = choose(run, run.shape(logits, logits), rows)
+        tokens, stuck = choose(run, run.shape(logits), rows)
         stuck &= ~done
         counts[rows] += ~done
         tokens = tokens.masked_fill(done, run.pad)
