@@ -6,6 +6,7 @@
 typedef float vec __attribute__((vector_size(64)));
 typedef float loose __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(64)));
+typedef int8_t bvec __attribute__((vector_size(16)));
 typedef int32_t iloose __attribute__((vector_size(64), aligned(1), may_alias));
 
 static inline vec NAME(load)(const float *p) { return *(const loose *)p; }
@@ -241,22 +242,31 @@ static void NAME(columns)(const Map *map, const float *x, int64_t wide, int rows
  */
 static void NAME(round)(const float *x, int64_t count, int group, int lift, int8_t *bytes,
                         float *scale, int32_t *sum) {
-    float most = 0;
-    for (int64_t i = 0; i < count; i++) {
-        float size = x[i] < 0 ? -x[i] : x[i];
-        most = size > most ? size : most;
+    vec v[GROUP_8 / LANES];
+    ivec most = (ivec){}, total = (ivec){};
+    for (int i = 0; i < group / LANES; i++) {
+        const int64_t left = count - i * LANES;
+        v[i] = left >= LANES ? NAME(load)(x + i * LANES) : left > 0 ? NAME(some)(x + i * LANES, left) : (vec){};
+        const ivec size = (ivec)v[i] & 0x7FFFFFFF; /* in the order of the numbers, and NaN is largest */
+        const ivec more = size > most;
+        most = (more & size) | (~more & most);
     }
-    float inverse = most > 0 ? 127.0f / most : 0;
-    int32_t total = 0;
-    for (int64_t i = 0; i < count; i++) {
-        float y = x[i] * inverse;
-        int32_t whole = (int32_t)(y + 12582912.0f - 12582912.0f);
-        bytes[i] = (int8_t)whole;
+    int32_t parts[LANES], largest = 0, all = 0;
+    memcpy(parts, &most, sizeof parts);
+    for (int i = 0; i < LANES; i++) largest = parts[i] > largest ? parts[i] : largest;
+    float top;
+    memcpy(&top, &largest, sizeof top);
+    const float inverse = top != 0 ? 127.0f / top : 0;
+    for (int i = 0; i < group / LANES; i++) {
+        const ivec whole = (ivec)(v[i] * inverse + 12582912.0f) - 0x4B400000; /* the nearest one */
+        const bvec narrow = __builtin_convertvector(whole, bvec);
+        memcpy(bytes + i * LANES, &narrow, sizeof narrow);
         total += whole;
     }
-    for (int64_t i = count; i < group; i++) bytes[i] = 0;
-    *scale = most / 127.0f;
-    *sum = -lift * total;
+    memcpy(parts, &total, sizeof parts);
+    for (int i = 0; i < LANES; i++) all += parts[i];
+    *scale = top / 127.0f;
+    *sum = -lift * all;
 }
 
 static void NAME(quantize)(const Program *p, const float *x, int64_t wide, int inputs, int group,
@@ -307,17 +317,25 @@ static inline ivec NAME(four)(ivec sum, const uint8_t *w, const int8_t *x) {
 
 /* One group after another: bytes are multiplied and summed, then the scales are. */
 #define GROUPS(MANY, PANELS, GROUP, SIZE, MULTIPLY_BYTES)                                          \
-    for (int64_t g = 0; g < groups; g++, w += SIZE) {                                              \
-        ivec part[MANY][PANELS];                                                                   \
+    {                                                                                              \
+        vec all[MANY][PANELS];                                                                     \
         for (int m = 0; m < MANY; m++)                                                             \
-            for (int j = 0; j < PANELS; j++) part[m][j] = (ivec){} + sums[m * each + g];           \
-        const int8_t *v = x + g * GROUP;                                                           \
-        MULTIPLY_BYTES(MANY, PANELS, SIZE)                                                         \
-        for (int j = 0; j < PANELS; j++) {                                                         \
-            const vec scale = HALVES(map->scale + ((first + j) * groups + g) * LANES);             \
+            for (int j = 0; j < PANELS; j++) all[m][j] = (vec){};                                  \
+        for (int64_t g = 0; g < groups; g++, w += SIZE) {                                          \
+            ivec part[MANY][PANELS];                                                               \
             for (int m = 0; m < MANY; m++)                                                         \
-                y[j][m] += __builtin_convertvector(part[m][j], vec) * (scale * scales[m * each + g]);\
+                for (int j = 0; j < PANELS; j++) part[m][j] = (ivec){} + sums[m * each + g];       \
+            const int8_t *v = x + g * GROUP;                                                       \
+            MULTIPLY_BYTES(MANY, PANELS, SIZE)                                                     \
+            for (int j = 0; j < PANELS; j++) {                                                     \
+                const vec scale = HALVES(map->scale + ((first + j) * groups + g) * LANES);         \
+                for (int m = 0; m < MANY; m++)                                                     \
+                    all[m][j] += __builtin_convertvector(part[m][j], vec) *                        \
+                                 (scale * scales[m * each + g]);                                   \
+            }                                                                                      \
         }                                                                                          \
+        for (int m = 0; m < MANY; m++)                                                             \
+            for (int j = 0; j < PANELS; j++) y[j][m] = all[m][j];                                  \
     }
 
 #define BYTES_8(MANY, PANELS, SIZE)                                                                \
@@ -390,7 +408,6 @@ static void NAME(linear)(const Map *map, const Program *p, const float *x, int64
         for (int m0 = 0, many; m0 < rows; m0 += many) {
             many = NAME(few)(rows - m0, map->kind == ROWS ? 4 : TILE);
             vec y[2][TILE];
-            for (int m = 0; m < many; m++) y[0][m] = y[1][m] = (vec){};
             if (map->kind == ROWS)
                 NAME(dots)(map, x + m0 * wide, wide, many, panel * LANES,
                            NAME(width)(map, panel), y[0]);
