@@ -124,8 +124,12 @@ class Words(HeadModule):
         shift = getattr(self, "shift", None)  # (1, V) a constant that some files add
         if shift is None:
             return logits
-        if getattr(self.out, "unwatched", False) and shift.dtype is logits.dtype:
-            return logits.add_(shift)
+        if shift.device.type == "cpu" and not torch.compiler.is_compiling():
+            # Nearly all files shift by nothing, and a sum over all scores takes its time.
+            if not bool(shift.any()):
+                return logits.to(torch.result_type(logits, shift))
+            if getattr(self.out, "unwatched", False) and shift.dtype is logits.dtype:
+                return logits.add_(shift)
         return logits + shift
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
