@@ -4,7 +4,8 @@
 
 Shapes: GPT-2 124M and a 0.5 B Qwen 2, for 1 and 8 texts; Marian, 64 sentences with 4 beams; and
 two tiny models of the same depths, whose time is all dispatch. Contestants: Armature in every
-precision, the reference in float32, CTranslate2 in float32 and int8 (where it is installed). All
+precision, the reference in float32, CTranslate2 in float32 and int8, llama.cpp in F16, Q8_0 and
+Q4_0 (where they are installed; called float16, int8 and int4 here). All
 decode greedily (Marian: beams) the same number of tokens on the same random-weight checkpoint; the
 time of the prompt, measured by decoding one token, is taken off. Quality is reported beside: the
 error of the logits and how many greedy tokens agree with float32, on these random weights.
@@ -13,6 +14,7 @@ error of the logits and how many greedy tokens agree with float32, on these rand
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -133,7 +135,22 @@ def _name_tokens(config: Any) -> None:
             setattr(config, name, "0")
 
 
-KINDS = {"armature": armature, "transformers": reference, "ctranslate2": ctranslate2}
+def llama_cpp(folder: Path, case: str, precision: str) -> Any:
+    import torch
+
+    from bench.llama_cpp import converted, decoder
+
+    config = json.loads((folder / "config.json").read_text())
+    texts = prompts(case, config["vocab_size"])
+    return decoder(converted(folder, precision), texts, torch.get_num_threads()), None
+
+
+KINDS = {
+    "armature": armature,
+    "transformers": reference,
+    "ctranslate2": ctranslate2,
+    "llama.cpp": llama_cpp,
+}
 
 
 def contend(kind: str, case: str, precision: str, new: int) -> None:
@@ -191,6 +208,8 @@ def measured(case: str, options: Any) -> list[dict[str, Any]]:
     ways += [("transformers", "float32")]
     if find_spec("ctranslate2") is not None:
         ways += [("ctranslate2", "float32"), ("ctranslate2", "int8")]
+    if find_spec("xllamacpp") is not None and beams == 1:
+        ways += [("llama.cpp", precision) for precision in ("float16", "int8", "int4")]
     ways = ways if not name.endswith("tiny") else [ways[0], ways[3]]
     seconds: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
     rivals = {
