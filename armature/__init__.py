@@ -19,7 +19,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from armature.auto import AutoBackbone, AutoConfig, AutoModel, AutoTokenizer
+    from armature.auto import (
+        AutoBackbone,
+        AutoConfig,
+        AutoImageProcessor,
+        AutoModel,
+        AutoTokenizer,
+    )
     from armature.checkpoint.hub import cached_file
     from armature.outputs.decoding import Engine, GenerationConfig, top_k_top_p_filtering
     from armature.pipelines import pipeline
@@ -53,6 +59,7 @@ _HOMES = {
 __all__ = [
     "AutoBackbone",
     "AutoConfig",
+    "AutoImageProcessor",
     "AutoModel",
     "AutoTokenizer",
     "Engine",

@@ -17,6 +17,7 @@ from armature.opening import config_class, open_config, open_model
 from armature.outputs import tasks
 
 if TYPE_CHECKING:
+    from armature.inputs.image.processor import ImageProcessor
     from armature.inputs.text.tokenizer import Tokenizer
     from armature.pretrained import PreTrainedModel
 
@@ -161,6 +162,17 @@ class AutoTokenizer(_Auto):
         return load_tokenizer(resolve(name, **hub), **options)
 
 
+class AutoImageProcessor(_Auto):
+    """Opens what turns pictures into the input of a checkpoint's model."""
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> ImageProcessor:
+        """Open the image processor of a folder or a hub name; options override its settings."""
+        load_image_processor = _of_images("load_image_processor")
+        hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
+        return load_image_processor(resolve(name, **hub), **options)
+
+
 class _AutoModel(_Auto):
     """Base of the classes that open models."""
 
@@ -242,13 +254,17 @@ AUTO_MODELS: dict[str, type[_AutoModel]] = {
 } | {"AutoModel": AutoModel, "AutoBackbone": AutoBackbone}
 
 
+_OPENERS = (AutoConfig, AutoTokenizer, AutoImageProcessor)
+
+
 def find(name: str) -> Any:
-    """Return a public class by its name: Auto classes, models, configs, tokenizers; or None."""
+    """Return a public class by its name: Auto classes, models, configs, tokenizers…; or None."""
     makers: tuple[Callable[[str], Any], ...] = (
         AUTO_MODELS.get,
-        {"AutoConfig": AutoConfig, "AutoTokenizer": AutoTokenizer}.get,
+        {one.__name__: one for one in _OPENERS}.get,
         config_class_named,
         _tokenizer_class,
+        _image_processor_class,
         model_class,
     )
     return next((found for make in makers if (found := make(name)) is not None), None)
@@ -262,13 +278,34 @@ def _tokenizer_class(name: str) -> Any:
     return tokenizer_class(name)
 
 
+def _image_processor_class(name: str) -> Any:
+    if not name.endswith(("ImageProcessor", "ImageProcessorFast", "FeatureExtractor")):
+        return None
+    return _of_images("image_processor_class")(name)
+
+
+def _of_images(name: str) -> Any:
+    """Return a function of what reads pictures, which needs packages of its own."""
+    try:
+        from armature.inputs.image import processor
+    except ImportError as error:
+        raise ArgumentError(
+            f"Pictures need {error.name}, which is not installed.\n"
+            '  → pip install "armature-models[vision]"'
+        ) from error
+    return getattr(processor, name)
+
+
 def names() -> list[str]:
-    """Return the names of all public classes: Auto classes, models, configs, tokenizers."""
+    """Return the names of all public classes: Auto classes, models, configs, what reads inputs."""
+    from armature.inputs.image.kinds import KINDS
     from armature.inputs.text.families import BY_NAME
 
     models = [name for model_type in arch.names() for name in arch.find(model_type).HEADS]
     configs = [config_class(model_type).__name__ for model_type in arch.names()]
-    return [*AUTO_MODELS, "AutoConfig", "AutoTokenizer", *models, *configs, *BY_NAME]
+    openers = [one.__name__ for one in _OPENERS]
+    pictures = [f"{stem}ImageProcessor" for stem in KINDS]
+    return [*AUTO_MODELS, *openers, *models, *configs, *BY_NAME, *pictures]
 
 
 def suggestion(name: str) -> str:
