@@ -9,7 +9,6 @@ from torch import Tensor
 
 from armature.errors import ArgumentError, refuse_unknown
 from armature.model.encoder_decoder import EncoderDecoder
-from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import tasks
 
@@ -63,7 +62,7 @@ _NOT_TENSORS = (
 def label_names(spec: tasks.Head) -> tuple[str, ...]:
     """Return the arguments in which a head takes its labels."""
     match spec:
-        case tasks.Base() | tasks.Backbone() | tasks.MaskedImage():
+        case tasks.Base() | tasks.Backbone() | tasks.MaskedImage() | tasks.TaughtImageClassifier():
             return ()
         case tasks.Spans():
             return ("start_positions", "end_positions")
@@ -78,8 +77,8 @@ def label_names(spec: tasks.Head) -> tuple[str, ...]:
 
 def accepted(model: PreTrainedModel) -> list[str]:
     """Return every argument that a call of this model may have."""
-    if isinstance(model.body, Pyramid):
-        masked = ["bool_masked_pos"] if model.body.embed.mask is not None else []
+    if model.sees:
+        masked = ["bool_masked_pos"] if model.stack.embed.mask is not None else []
         return [*_IMAGES, *label_names(model.head_spec), *masked]
     names = [*_ALWAYS, *label_names(model.head_spec)]
     if isinstance(model.body, EncoderDecoder):

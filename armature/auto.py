@@ -96,6 +96,12 @@ def config_class_named(name: str) -> type[Config] | None:
     return config_class(found[0])
 
 
+def reads_images(class_name: str) -> bool:
+    """Say whether a class reads images, and not texts."""
+    found = _architecture_of(class_name)
+    return found is not None and found[1].INPUTS == "images"
+
+
 def auto_names(class_name: str) -> list[str]:
     """Return the Auto classes that open a class, the most specific first."""
     found = _architecture_of(class_name)
@@ -195,6 +201,9 @@ class _AutoModel(_Auto):
 
     @classmethod
     def _pick(cls, module: ModuleType, config: Config) -> str | None:
+        own = module.HEADS.get((config.architectures or [""])[0])
+        if cls.words == "ImageClassification" and isinstance(own, tasks.ImageClassifier):
+            return (config.architectures or [""])[0]  # an architecture may have several
         return _choose(module, cls.words)
 
     @classmethod

@@ -21,7 +21,7 @@ from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import answers, losses, results, tasks
 from armature.outputs.heads import Given
-from armature.outputs.images import see
+from armature.outputs.images import see, see_tokens
 from armature.outputs.results import ModelOutput
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def run(model: PreTrainedModel, given: dict[str, Any]) -> ModelOutput | tuple[An
         found = see(model.body, model.head, given, (asked.states, asked.attentions))
     elif isinstance(model.body, EncoderDecoder) and model.body.decoder is not None:
         found = _both(model, given, asked, labels)
+    elif model.sees:
+        found = _pictured(model, given, asked, labels)
     else:
         found = _single(model, given, asked, labels)
     result = _result(model, found)
@@ -126,6 +128,17 @@ def _single(
         **asked.seen(stack, record, inputs.layout),
         **_routed(model, record, inputs.layout),
     }
+
+
+def _pictured(
+    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, labels: dict[str, Tensor]
+) -> dict[str, Any]:
+    """Run a stack whose tokens are patches of images."""
+    stack = model.stack
+    inputs, record = stack.embed.open(given), asked.record(stack)
+    x, found = see_tokens(stack, model.head, inputs, record)
+    found = found or _finish(model, x, inputs, labels)
+    return found | asked.seen(stack, record, inputs.layout)
 
 
 def _finish(

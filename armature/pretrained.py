@@ -82,8 +82,8 @@ class PreTrainedModel(nn.Module):
         """Leave out or add what a caller decides, and nobody's config says."""
         if options.pop("add_pooling_layer", True) is False and self._is_base:
             self.head = None
-        if isinstance(self.body, Pyramid) and options.pop("use_mask_token", False):
-            self.body.embed.learn_mask()
+        if self.sees and options.pop("use_mask_token", False):
+            self.stack.embed.learn_mask()
         if isinstance(self.head, Tokens) and options.pop("crf", False):
             self.head.learn_chain()
         if options:
@@ -95,7 +95,7 @@ class PreTrainedModel(nn.Module):
 
     def _build_head(self) -> nn.Module | None:
         body, spec = self.body, self.head_spec
-        if isinstance(body, Pyramid) and isinstance(spec, tasks.Backbone | tasks.MaskedImage):
+        if self.sees and isinstance(spec, tasks.OF_IMAGES):
             return build_image_head(spec, self.config, body)
         if isinstance(spec, tasks.WordHead) and spec.make is not None:
             return spec.make(spec, self.config, body)
@@ -121,6 +121,8 @@ class PreTrainedModel(nn.Module):
         if isinstance(self.body, Pyramid):
             return self.body.channels[-1], (0, 0)
         embed = self.stack.embed
+        if self.sees:
+            return embed.width, (0, 0)
         vocab, word_width = embed.token.weight.shape
         return getattr(embed.project, "out_features", word_width), (vocab, word_width)
 
@@ -133,6 +135,11 @@ class PreTrainedModel(nn.Module):
     def dtype(self) -> torch.dtype:
         """The type of the weights."""
         return next(p.dtype for p in self.parameters() if p.is_floating_point())
+
+    @property
+    def sees(self) -> bool:
+        """Whether it reads images."""
+        return isinstance(self.body, Pyramid) or getattr(self.stack.embed, "sees", False)
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -185,7 +192,7 @@ class PreTrainedModel(nn.Module):
     def get_input_embeddings(self) -> nn.Module:
         """Return the table of tokens, or what embeds an image's patches."""
         embed = self.stack.embed
-        return embed.patch if isinstance(self.body, Pyramid) else embed.token
+        return embed.patch if self.sees else embed.token
 
     def get_output_embeddings(self) -> Linear | None:
         """Return the map from states to words, where the head has one."""
@@ -285,7 +292,7 @@ class PreTrainedModel(nn.Module):
     @property
     def main_input_name(self) -> str:
         """The argument that a call may give without its name."""
-        return "pixel_values" if isinstance(self.body, Pyramid) else "input_ids"
+        return "pixel_values" if self.sees else "input_ids"
 
     def forward(self, *inputs: Any, **given: Any) -> ModelOutput | tuple:
         """Run the model on a batch as a tokenizer or an image processor makes it.

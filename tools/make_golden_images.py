@@ -1,4 +1,4 @@
-"""Make the small image checkpoints of tests/golden/swin with the reference library.
+"""Make the small image checkpoints of tests/golden/{swin,vit,deit} with the reference library.
 
     python tools/make_golden_images.py [NAME …]
 
@@ -17,49 +17,86 @@ import transformers
 from make_golden import flatten, randomise
 from safetensors.torch import save_file
 
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "swin"
-SMALL = {"embed_dim": 8, "depths": [2, 2], "num_heads": [2, 4], "mlp_ratio": 2.0}
+OUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
+SMALL = {
+    "swin": {"embed_dim": 8, "depths": [2, 2], "num_heads": [2, 4], "mlp_ratio": 2.0},
+    "vit": {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3}
+    | {"intermediate_size": 40, "image_size": 24, "patch_size": 6, "layer_norm_eps": 1e-4},
+}
+SMALL["deit"] = SMALL["vit"]
 
 # Name → class, settings, sizes of the images that are tried, further arguments of the first call.
 VARIANTS = {
-    "classes": (
+    "swin/classes": (
         "SwinForImageClassification",
         {"image_size": 40, "window_size": 4, "num_labels": 5, "hidden_act": "relu"},
         [(40, 40), (31, 46)],
         {"labels": torch.tensor([3, 0])},
     ),
-    "regression": (
+    "swin/regression": (
         "SwinForImageClassification",
         {"image_size": 30, "patch_size": 3, "window_size": 5, "num_labels": 1, "depths": [3]}
         | {"num_heads": [2], "num_channels": 1, "mlp_ratio": 2.5},
         [(30, 30)],
         {"labels": torch.tensor([0.5, -1.0])},
     ),
-    "placed": (
+    "swin/placed": (
         "SwinModel",
         {"image_size": 24, "patch_size": 2, "window_size": 3, "use_absolute_embeddings": True}
         | {"qkv_bias": False, "hidden_act": "quick_gelu", "layer_norm_eps": 0.01},
         [(24, 24), (22, 28)],
         {},
     ),
-    "masked": (
+    "swin/masked": (
         "SwinForMaskedImageModeling",
         {"image_size": 32, "window_size": 4, "encoder_stride": 8, "hidden_act": "silu"},
         [(32, 32)],
         {"bool_masked_pos": torch.arange(128).reshape(2, 64) % 3 == 0},
     ),
-    "maps-named": (
+    "swin/maps-named": (
         "SwinBackbone",
         {"image_size": 24, "window_size": 5, "depths": [2, 1, 2], "num_heads": [1, 2, 4]}
         | {"embed_dim": 4, "out_features": ["stem", "stage1", "stage3"]},
         [(24, 24), (39, 27)],
         {},
     ),
-    "maps-placed": (
+    "swin/maps-placed": (
         "SwinBackbone",
         {"image_size": 20, "window_size": 4, "out_indices": [-2]},
         [(20, 20)],
         {},
+    ),
+    "vit/classes": (
+        "ViTForImageClassification",
+        {"num_labels": 5, "hidden_act": "relu", "qkv_bias": False},
+        [(24, 24), (31, 46)],
+        {"labels": torch.tensor([3, 0])},
+    ),
+    "vit/body": (
+        "ViTModel",
+        {"image_size": [18, 30], "patch_size": [6, 5], "num_channels": 1, "pooler_act": "relu"},
+        [(18, 30)],
+        {},
+    ),
+    "vit/masked": (
+        "ViTForMaskedImageModeling",
+        {"encoder_stride": 6, "hidden_act": "quick_gelu"},
+        [(24, 24)],
+        {"bool_masked_pos": torch.arange(32).reshape(2, 16) % 3 == 0},
+    ),
+    "deit/classes": (
+        "DeiTForImageClassification",
+        {"num_labels": 3, "problem_type": "multi_label_classification"},
+        [(24, 24), (36, 24)],
+        {"labels": torch.tensor([[1.0, 0, 1], [0, 0, 1]])},
+    ),
+    "deit/taught": ("DeiTForImageClassificationWithTeacher", {"num_labels": 4}, [(24, 24)], {}),
+    "deit/body": ("DeiTModel", {"hidden_act": "silu"}, [(24, 24)], {}),
+    "deit/masked": (
+        "DeiTForMaskedImageModeling",
+        {"encoder_stride": 6},
+        [(24, 24)],
+        {"bool_masked_pos": torch.arange(32).reshape(2, 16) % 2 == 0},
     ),
 }
 
@@ -68,9 +105,10 @@ VARIANTS = {
 def make(name: str, folder: Path) -> None:
     """Build, call and write one variant."""
     kind_name, settings, sizes, further = VARIANTS[name]
-    generator = torch.Generator().manual_seed(sum(map(ord, name)))
+    generator = torch.Generator().manual_seed(sum(map(ord, name.removeprefix("swin/"))))
     kind = getattr(transformers, kind_name)
-    model = kind(kind.config_class(**{**SMALL, **settings})).eval()
+    small = SMALL[name.partition("/")[0]]
+    model = kind(kind.config_class(**{**small, **settings})).eval()
     randomise(model, generator)
     model.save_pretrained(folder)
     model = kind.from_pretrained(folder, attn_implementation="eager").eval()
@@ -82,7 +120,7 @@ def make(name: str, folder: Path) -> None:
         flags |= {"interpolate_pos_encoding": True} if index else {}
         # The reference's blocks remember how they shrank their windows: each call has its own.
         outputs = flatten(copy.deepcopy(model)(**given, **flags))
-        if name != "masked":  # the same states in another order: once is enough
+        if name != "swin/masked":  # the same states in another order: once is enough
             outputs = {key: x for key, x in outputs.items() if not key.startswith("reshaped")}
         tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
         tensors |= {f"{index}.out.{key}": value.contiguous() for key, value in outputs.items()}
@@ -98,7 +136,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         make(name, folder)
         size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name:16} {size // 1024:5} kB")
+        print(f"{name:18} {size // 1024:5} kB")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from armature.batch import Layout
 from armature.errors import ArgumentError
+from armature.layers.embed import Inputs
 from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 
@@ -20,6 +24,18 @@ class Images:
     pixels: Tensor  # (B, C, height, width)
     masked: Tensor | None = None  # (B, patches), one where a trained vector stands for the patch
     interpolate: bool = False  # stretch the trained positions over images of another size
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Images:
+        """Return what a call gave.
+
+        Raises:
+            ArgumentError: there is no image.
+        """
+        if given.get("pixel_values") is None:
+            raise ArgumentError("give pixel_values: a batch of images from the image processor")
+        stretch = bool(given.get("interpolate_pos_encoding"))
+        return cls(given["pixel_values"], given.get("bool_masked_pos"), stretch)
 
 
 class Convolution(nn.Conv2d):
@@ -66,6 +82,12 @@ class Patches(nn.Module):
         return self.dropout(x).permute(0, 3, 1, 2)
 
     def _padded(self, pixels: Tensor) -> Tensor:
+        pixels = self._checked(pixels)
+        down, across = self.patch.weight.shape[2:]
+        below, right = -pixels.shape[2] % down, -pixels.shape[3] % across
+        return F.pad(pixels, (0, right, 0, below)) if below or right else pixels
+
+    def _checked(self, pixels: Tensor) -> Tensor:
         weight = self.patch.weight
         if pixels.dim() != 4 or pixels.shape[1] != weight.shape[1] or not pixels.numel():
             raise ArgumentError(
@@ -77,10 +99,6 @@ class Patches(nn.Module):
                 f"pixel_values hold whole numbers ({pixels.dtype}): let the checkpoint's image "
                 "processor scale them first"
             )
-        down, across = weight.shape[2:]
-        below, right = -pixels.shape[2] % down, -pixels.shape[3] % across
-        if below or right:
-            pixels = F.pad(pixels, (0, right, 0, below))
         return pixels.to(weight.dtype)
 
     def _hide(self, x: Tensor, masked: Tensor) -> Tensor:
@@ -109,6 +127,67 @@ class Patches(nn.Module):
             )
         wide = F.interpolate(table.permute(0, 3, 1, 2), tuple(size), mode="bicubic")
         return wide.permute(0, 2, 3, 1)
+
+
+class PatchTokens(Patches):
+    """Patches as tokens, behind vectors that stand for the image (Dosovitskiy et al., 2020)."""
+
+    sees = True  # images, not texts
+
+    def __init__(
+        self,
+        width: int,
+        shape: tuple[int, int, int],
+        grid: tuple[int, int] | None,
+        extra: tuple[str, ...] = ("cls",),
+    ) -> None:
+        super().__init__(width, shape)
+        self.grid, self.extra, self.width = grid, extra, width
+        for name in extra:
+            setattr(self, name, nn.Parameter(torch.empty(1, 1, width)))
+        if grid is not None:
+            self.position = nn.Parameter(torch.empty(1, len(extra) + grid[0] * grid[1], width))
+
+    def open(self, given: Mapping[str, Any]) -> Inputs:
+        """Return the inputs of a call with images, (B, C, height, width): a row for each.
+
+        Raises:
+            ArgumentError: there is no image, or none that holds a patch.
+        """
+        images = Images.of(given)
+        pixels = self._checked(images.pixels)
+        sides = [
+            side // patch
+            for side, patch in zip(pixels.shape[2:], self.patch.kernel_size, strict=True)
+        ]
+        if not all(sides):
+            raise ArgumentError(
+                f"images of {pixels.shape[2]} × {pixels.shape[3]} pixels hold no whole patch of "
+                f"{self.patch.kernel_size[0]} × {self.patch.kernel_size[1]}"
+            )
+        tokens = len(self.extra) + sides[0] * sides[1]
+        layout = Layout((tokens,) * len(pixels), tokens, pixels.device)
+        return Inputs(layout, further={"images": images, "sides": tuple(sides)})
+
+    def forward(self, inputs: Inputs) -> Tensor:  # type: ignore[override]
+        """Images → (N, D): of each the vectors that stand for it, then its patches."""
+        images: Images = inputs.further["images"]
+        pixels = self._checked(images.pixels)
+        x = self.patch(pixels).permute(0, 2, 3, 1)  # (B, down, across, D)
+        if images.masked is not None:
+            x = self._hide(x, images.masked)
+        count, first = len(self.extra), [getattr(self, name) for name in self.extra]
+        if self.position is not None:
+            table = self.position[:, count:]
+            x = x + self._positions(table, x.shape[1:3], interpolate=images.interpolate)
+            first = [one + self.position[:, i : i + 1] for i, one in enumerate(first)]
+        first = [one.expand(len(pixels), -1, -1) for one in first]
+        return self.dropout(torch.cat((*first, x.flatten(1, 2)), 1).flatten(0, 1))
+
+    def map(self, x: Tensor, inputs: Inputs) -> Tensor:
+        """Packed states (N, D) → (B, D, down, across) of the patches alone."""
+        patches = inputs.layout.unpack(x)[:, len(self.extra) :]
+        return patches.unflatten(1, inputs.further["sides"]).permute(0, 3, 1, 2)
 
 
 class Merge(nn.Module):

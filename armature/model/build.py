@@ -14,7 +14,7 @@ from armature.layers.attention import (
     TogetherNormedAttention,
     WindowAttention,
 )
-from armature.layers.patches import Patches
+from armature.layers.patches import Patches, PatchTokens
 from armature.model import spec
 from armature.model.block import (
     Block,
@@ -168,6 +168,10 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
                 scale=description.scale,
                 project=description.project,
             )
+        case spec.PatchTokens():
+            taught = isinstance(description, spec.TaughtPatchTokens)
+            extra = ("cls", "teacher") if taught else ("cls",)
+            return PatchTokens(description.width, description.shape, description.grid, extra)
         case spec.Patches():
             return _patches(description)
 

@@ -142,6 +142,16 @@ class Patches:
 
 
 @dataclass(frozen=True)
+class PatchTokens(Patches):
+    """The squares are tokens of a sequence, behind one that stands for all of it."""
+
+
+@dataclass(frozen=True)
+class TaughtPatchTokens(PatchTokens):
+    """A second token stands for what a teacher says of it (Touvron et al., 2020)."""
+
+
+@dataclass(frozen=True)
 class Attention:
     """Multi-head attention (Vaswani et al., 2017)."""
 

@@ -79,10 +79,10 @@ class Stack(nn.Module):
                 x = checkpoint(self._step, x, step, index, context, use_reentrant=False)
             else:
                 x = self._step(x, step, index, context)
-        x = x if self.norm is None else self.norm(x)
-        if self.depth in wanted:  # the last state is the normed one
-            kept[self.depth] = x
-        return x
+        last = x if self.norm is None else self.norm(x)
+        if self.depth in wanted:  # of texts the normed one, of images the one before
+            kept[self.depth] = x if getattr(self.embed, "sees", False) else last
+        return last
 
     def _step(self, x: Tensor, step: int, index: int, context: Context) -> Tensor:
         context.layer = step

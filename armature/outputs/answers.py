@@ -39,6 +39,7 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.Detector: results.TokenClassifierOutput,
     tasks.BeamSpans: results.BeamSpansOutput,
     tasks.Spans: results.QuestionAnsweringModelOutput,
+    tasks.TaughtImageClassifier: results.TaughtImageClassifierOutput,  # before the general kind
     tasks.ImageClassifier: results.ImageClassifierOutput,
     tasks.MaskedImage: results.MaskedImageModelingOutput,
     tasks.Backbone: results.BackboneOutput,

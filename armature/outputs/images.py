@@ -11,12 +11,15 @@ from armature.batch import Layout
 from armature.config import Config
 from armature.errors import ArgumentError, ConfigError
 from armature.layers.context import Record
+from armature.layers.embed import Inputs
+from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 from armature.layers.patches import Convolution, Images
 from armature.model import call
 from armature.model.pyramid import Pyramid
+from armature.model.stack import Stack
 from armature.outputs import losses, tasks
-from armature.outputs.heads import Given
+from armature.outputs.heads import Given, Sequences
 
 
 class FeatureMaps(nn.Module):
@@ -91,14 +94,58 @@ class Pixels(nn.Module):
         return {"loss": loss, "reconstruction": made}
 
 
+class Taught(Sequences):
+    """Scores of labels (B, labels) by two tokens, the second of which had a teacher."""
+
+    def __init__(
+        self, spec: tasks.SequenceHead, config: Config, sizes: tuple[int, int, int]
+    ) -> None:
+        super().__init__(spec, config, sizes)
+        self.teacher = Linear(sizes[0], sizes[2])
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → logits, their mean, and those of each token."""
+        first = given.layout.ends[0]
+        own, taught = self.score(x[first]), self.teacher(x[first + 1])
+        return {
+            "logits": (own + taught) / 2,
+            "cls_logits": own,
+            "distillation_logits": taught,
+        }
+
+
 def build_image_head(
-    spec: tasks.Backbone | tasks.MaskedImage, config: Config, body: Pyramid
+    spec: tasks.Backbone | tasks.MaskedImage | tasks.TaughtImageClassifier,
+    config: Config,
+    body: Pyramid | Stack,
 ) -> nn.Module:
-    """Build a head that reads maps instead of tokens."""
+    """Build a head that only images have: it reads maps, or two tokens."""
+    if isinstance(spec, tasks.TaughtImageClassifier):
+        width: Any = body.embed.width
+        return Taught(spec, config, (width, width, int(config.num_labels)))
+    if isinstance(body, Pyramid):
+        channels = body.channels
+    else:
+        channels = (body.embed.width,) * (body.depth + 1)
     if isinstance(spec, tasks.Backbone):
-        return FeatureMaps(spec, config, body.channels)
+        return FeatureMaps(spec, config, channels)
     body.embed.learn_mask()
-    return Pixels(config, body.channels[-1])
+    return Pixels(config, channels[-1])
+
+
+def see_tokens(
+    stack: Stack, head: nn.Module | None, inputs: Inputs, record: Record
+) -> tuple[Tensor, dict[str, Any]]:
+    """Run a stack on the patches of images, and a head that reads maps.
+
+    Returns:
+        The last states, packed (N, D); and the fields of such a head, if it is one.
+    """
+    x = stack(inputs, record)
+    if not isinstance(head, Pixels):
+        return x, {}
+    embed, images = stack.embed, inputs.further["images"]
+    return x, head(embed.map(x, inputs), images, embed.patch.kernel_size)
 
 
 def see(
@@ -121,13 +168,7 @@ def see(
     Raises:
         ArgumentError: there is no image, or its size does not fit.
     """
-    if given.get("pixel_values") is None:
-        raise ArgumentError("give pixel_values: a batch of images from the image processor")
-    images = Images(
-        given["pixel_values"],
-        given.get("bool_masked_pos"),
-        bool(given.get("interpolate_pos_encoding")),
-    )
+    images = Images.of(given)
     states = call.layers(asked[0], body.depth + 1, "output_hidden_states")
     shares = call.layers(asked[1], body.depth, "output_attentions")
     if isinstance(head, FeatureMaps):

@@ -355,6 +355,17 @@ class ImageClassifierOutput(ModelOutput):
 
 
 @dataclass(eq=False)
+class TaughtImageClassifierOutput(ModelOutput):
+    """Scores of an image's labels (B, labels): the mean, and by which token."""
+
+    logits: Found = None
+    cls_logits: Found = None
+    distillation_logits: Found = None
+    hidden_states: States = None
+    attentions: States = None
+
+
+@dataclass(eq=False)
 class MaskedImageModelingOutput(ModelOutput):
     """Reconstructed pixels (B, C, height, width)."""
 

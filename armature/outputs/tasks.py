@@ -220,8 +220,14 @@ class ImageClassifier(SequenceHead):
 
 
 @dataclass(frozen=True)
+class TaughtImageClassifier(ImageClassifier):
+    """Scores of labels by an image's own token and by its teacher's, and their mean."""
+
+
+@dataclass(frozen=True)
 class MaskedImage(Head):
     """The pixels of hidden patches."""
 
 
+OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
 WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt

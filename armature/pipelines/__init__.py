@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class Task(NamedTuple):
-    """What does a task: an Auto class opens the model, a pipeline uses it."""
+    """What does a task: Auto classes open the model and what reads for it, a pipeline uses them."""
 
     auto: str
     module: str
     pipeline: str
+    reads: str = "AutoTokenizer"
 
 
 # A checkpoint is taken for the first of the tasks that its class can do.
@@ -48,6 +49,15 @@ TASKS = {
     "summarization": Task("AutoModelForSeq2SeqLM", "seq2seq", "SummarizationPipeline"),
     "translation": Task("AutoModelForSeq2SeqLM", "seq2seq", "TranslationPipeline"),
     "fill-mask": Task("AutoModelForMaskedLM", "masks", "FillMaskPipeline"),
+    "image-classification": Task(
+        "AutoModelForImageClassification",
+        "images",
+        "ImageClassificationPipeline",
+        "AutoImageProcessor",
+    ),
+    "image-feature-extraction": Task(
+        "AutoModel", "images", "ImageFeatureExtractionPipeline", "AutoImageProcessor"
+    ),
 }
 
 # zero-shot-classification with a sentence encoder
@@ -60,8 +70,6 @@ LATER = (
     "automatic-speech-recognition",
     "depth-estimation",
     "document-question-answering",
-    "image-classification",
-    "image-feature-extraction",
     "image-segmentation",
     "image-to-text",
     "object-detection",
@@ -104,12 +112,13 @@ def task_of(class_names: Iterable[Any]) -> str:
     Raises:
         ArgumentError: no pipeline uses such a model.
     """
-    from armature.auto import auto_names
+    from armature.auto import auto_names, reads_images
 
     named = [str(name) for name in class_names]
     known = [auto for name in named for auto in auto_names(name)]
+    reads = "AutoImageProcessor" if any(map(reads_images, named)) else "AutoTokenizer"
     for task, entry in TASKS.items():
-        if entry.auto in known:
+        if entry.auto in known and entry.reads == reads:
             return task
     if "AutoModelForPreTraining" in known:
         return "fill-mask"
@@ -126,6 +135,8 @@ def pipeline(  # noqa: PLR0913 - the known signature
     config: Any = None,
     tokenizer: Any = None,
     *,
+    image_processor: Any = None,
+    feature_extractor: Any = None,
     language: str | None = None,
     device: Any = None,
     batch_size: int | None = None,
@@ -141,6 +152,8 @@ def pipeline(  # noqa: PLR0913 - the known signature
             said, for the task and the language.
         config: Settings to open the model with: a config, a folder or a name.
         tokenizer: An open tokenizer, a folder or a name; None: the model's own.
+        image_processor: An open image processor, a folder or a name; None: the model's own.
+        feature_extractor: The older name of it.
         language: Of the texts, "en" or "zh", where a checkpoint is to be chosen.
         device: "cpu", "cuda", "cuda:1", "mps", the number of a GPU, or -1 for the CPU.
         batch_size: How many texts go through the model at once; None: as many as are good.
@@ -171,20 +184,42 @@ def pipeline(  # noqa: PLR0913 - the known signature
         entry = LIKENESS
     made = _class_of(entry)
     _check_names(task, made, options)  # before any weight is read
-    opened, tokenizer = how.open(entry.auto, model, config, tokenizer)
+    readers = {
+        "tokenizer": tokenizer,
+        "image_processor": image_processor,
+        "feature_extractor": feature_extractor,
+    }
+    reader = _reader(task, entry, {k: v for k, v in readers.items() if v is not None})
+    opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
     if not allow_untrained_head:
         refuse_untrained(opened, task)
     if isinstance(device, int):
         device = "cpu" if device < 0 else f"cuda:{device}"
     return made(
         opened,
-        tokenizer,
+        reader,
         task=task,
         device=device,
         batch_size=batch_size,
         model_note=note,
         **options,
     )
+
+
+def _reader(task: str, entry: Task, given: dict[str, Any]) -> Any:
+    """Return what a caller gave to read inputs with, or None.
+
+    Raises:
+        ArgumentError: the task reads other inputs.
+    """
+    texts = entry.reads == "AutoTokenizer"
+    wrong = [name for name in given if (name == "tokenizer") is not texts]
+    if wrong:
+        raise ArgumentError(
+            f"the task {task!r} reads {'texts' if texts else 'pictures'}, but `{wrong[0]}` reads "
+            f"{'pictures' if texts else 'texts'}.\n  → leave it out"
+        )
+    return next(iter(given.values()), None)
 
 
 def _class_of(entry: Task) -> type[Pipeline]:

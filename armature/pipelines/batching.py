@@ -21,8 +21,8 @@ class Row:
 
     item: int
     """Which item of the window it belongs to."""
-    inputs: dict[str, list[int]]
-    """What the model reads: `input_ids` and what goes with them."""
+    inputs: dict[str, Any]
+    """What the model reads: lists of `input_ids` and what goes with them, or `pixel_values`."""
     facts: Any = None
     """What the task needs to make a result of the model's answer."""
 

@@ -62,23 +62,8 @@ class TextClassificationPipeline(Pipeline):
 
     def compute(self, rows: Sequence[Row], options: ClassificationOptions) -> list[list[float]]:
         """Return the scores of all labels for each row."""
-        logits = self.forward(rows).logits.float()
-        match options.function_to_apply or self._function():
-            case "softmax":
-                logits = logits.softmax(-1)
-            case "sigmoid":
-                logits = logits.sigmoid()
-        return logits.tolist()
-
-    def _function(self) -> str:
-        """Return what makes scores of the numbers of this model."""
-        config = self.model.config
-        problem, labels = config.problem_type, len(config.id2label)
-        if problem == "regression":
-            return "none"
-        if problem == "multi_label_classification" or labels == 1:
-            return "sigmoid"
-        return "softmax"
+        function = options.function_to_apply or function_of(self.model.config)
+        return scores_of(self.forward(rows).logits, function).tolist()
 
     def finish(
         self, item: Any, parts: Sequence[tuple[Row, Any]], options: ClassificationOptions
@@ -101,6 +86,27 @@ class TextClassificationPipeline(Pipeline):
         # HF: what answers one text stands in a list; a pair's, or a call's with top_k, does not.
         ranked = given.get("top_k", "best") not in ("best", "all")
         return [result] if isinstance(item, str) and not ranked else result
+
+
+def function_of(config: Any) -> str:
+    """Return what makes scores of the numbers of a model that labels."""
+    problem, labels = config.problem_type, len(config.id2label)
+    if problem == "regression":
+        return "none"
+    if problem == "multi_label_classification" or labels == 1:
+        return "sigmoid"
+    return "softmax"
+
+
+def scores_of(logits: Any, function: str) -> Any:
+    """Return scores (B, labels) of a model's numbers."""
+    logits = logits.float()
+    match function:
+        case "softmax":
+            return logits.softmax(-1)
+        case "sigmoid":
+            return logits.sigmoid()
+    return logits
 
 
 def _pair(item: Any) -> tuple[str, str | None]:

@@ -21,7 +21,7 @@ MODEL_OPTIONS = (
     "low_cpu_mem_usage",
     "trust_remote_code",
 )
-OTHER_OPTIONS = ("model_kwargs", "framework", "use_fast", "feature_extractor", "image_processor")
+OTHER_OPTIONS = ("model_kwargs", "framework", "use_fast")
 OPTIONS = (*sorted(HUB_OPTIONS), *MODEL_OPTIONS, *OTHER_OPTIONS)
 
 
@@ -39,7 +39,7 @@ class Opening:
         """Take from the arguments of `pipeline()` what speaks of opening; return the rest, too.
 
         Raises:
-            ArgumentError: another framework, or an input that text tasks do not have.
+            ArgumentError: another framework.
         """
         rest = {name: value for name, value in options.items() if name not in OTHER_OPTIONS}
         hub = {name: rest.pop(name) for name in HUB_OPTIONS & rest.keys()}
@@ -49,9 +49,6 @@ class Opening:
                 f"framework={options['framework']!r}: Armature computes with PyTorch, "
                 "also from TensorFlow and Flax weights.\n  → leave it out"
             )
-        for name in ("feature_extractor", "image_processor"):
-            if options.get(name) is not None:
-                raise ArgumentError(f"`{name}` is for images and sounds, not for tasks on text")
         if options.get("use_fast") is False:
             note("pipeline(): `use_fast=False` has no effect: there is one tokenizer, the fast one")
         set_ones = {name: value for name, value in hub.items() if value is not None}
@@ -79,19 +76,23 @@ class Opening:
             return False
         return not any("SequenceClassification" in str(name) for name in self.class_names(model))
 
-    def open(self, auto: str, model: Any, config: Any, tokenizer: Any) -> tuple[Any, Any]:
-        """Open a model as an Auto class does, and its tokenizer.
+    def open(
+        self, auto: str, model: Any, config: Any, reader: Any, reads: str = "AutoTokenizer"
+    ) -> tuple[Any, Any]:
+        """Open a model as an Auto class does, and what reads its inputs.
 
         Args:
             auto: The Auto class that the task needs.
             model: A name, a folder or an open model.
             config: What to open it with; None for its own.
-            tokenizer: A name, a folder, an open tokenizer, or None for the model's own.
+            reader: What reads the inputs: open, a name, a folder, or None for the model's own.
+            reads: The Auto class that opens it.
 
         Raises:
-            ArgumentError: an open model is of another kind, or its tokenizer is not to be found.
+            ArgumentError: an open model is of another kind, or what reads is not to be found.
         """
-        from armature.auto import AUTO_MODELS, AutoConfig, AutoTokenizer
+        from armature import auto as autos
+        from armature.auto import AUTO_MODELS, AutoConfig
 
         if is_name(model):
             origin: Any = model
@@ -101,18 +102,19 @@ class Opening:
         else:
             origin = getattr(model, "name_or_path", None)
             self._check_open(model, auto)
-        if tokenizer is None:
+        if reader is None:
             if not origin:
+                word = "tokenizer" if reads == "AutoTokenizer" else "image_processor"
                 raise ArgumentError(
-                    "the model does not say where it comes from, so its tokenizer is unknown.\n"
-                    "  → pass tokenizer=…"
+                    f"the model does not say where it comes from, so its {word} is unknown.\n"
+                    f"  → pass {word}=…"
                 )
-            tokenizer = origin
-        if is_name(tokenizer):
-            own = tokenizer == origin
+            reader = origin
+        if is_name(reader):
+            own = reader == origin
             hub = {k: v for k, v in self.hub.items() if own or k not in ("revision", "subfolder")}
-            tokenizer = AutoTokenizer.from_pretrained(tokenizer, **hub)
-        return model, tokenizer
+            reader = getattr(autos, reads).from_pretrained(reader, **hub)
+        return model, reader
 
     def _check_open(self, model: Any, auto: str) -> None:
         from armature.auto import auto_names

@@ -38,41 +38,6 @@ def part(output, key):
     return output
 
 
-@pytest.mark.parametrize("name", NAMES)
-@torch.no_grad()
-def test_outputs_equal_the_reference(name):
-    model = opened(name)
-    assert not model.load_report.new
-    assert not model.load_report.unexpected
-    for call in json.loads((GOLDEN / name / "golden.json").read_text())["calls"]:
-        given, wanted = recorded(name, call["name"])
-        output = model(**given, **call["flags"])
-        assert wanted
-        for key, value in wanted.items():
-            found = part(output, key)
-            assert found.shape == value.shape, key
-            error = (found - value).abs() / value.abs().clamp(min=1)
-            assert float(error.max()) < TOLERANCE, key
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_saved_model_has_the_same_bytes(name, tmp_path):
-    opened(name).save_pretrained(tmp_path)
-    before = load_file(GOLDEN / name / "model.safetensors")
-    after = load_file(tmp_path / "model.safetensors")
-    assert before.keys() == after.keys()
-    assert all(before[key].equal(after[key]) for key in before)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_setting_is_read_or_known_to_have_no_effect(name):
-    model = opened(name)
-    given, _ = recorded(name)
-    model(**given)
-    labels = {"id2label", "label2id"}  # a file may have them where no head reads them
-    assert not set(model.config.unread()) - set(model.arch.UNUSED) - labels
-
-
 @torch.no_grad()
 def test_chosen_layers_are_those_of_all_layers():
     model, (given, _) = opened("placed"), recorded("placed")

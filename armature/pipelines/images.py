@@ -1,0 +1,154 @@
+"""image-classification and image-feature-extraction: a picture gets labels, or vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from armature.pipelines.base import Pipeline
+from armature.pipelines.batching import Row
+from armature.pipelines.classification import FUNCTIONS, function_of, scores_of
+from armature.pipelines.options import Options, one_of, positive
+
+_PATCH = 16 * 16  # pixels that cost about as much as a token of a text
+
+
+class ImagePipeline(Pipeline):
+    """Base of the tasks on pictures: each becomes one row of `pixel_values`."""
+
+    def __init__(self, model: Any, processor: Any, **how: Any) -> None:
+        """Join a model and its image processor; see `Pipeline` for the rest."""
+        super().__init__(model, None, **how)
+        self.processor = processor
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and image processor into a folder that `pipeline(model=folder)` opens."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+    @classmethod
+    def named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options by their names of today."""
+        named = super().named(given)
+        if "images" in named:  # the other name of what is read
+            named["inputs"] = named.pop("images")
+        return named
+
+    def is_item(self, inputs: Any) -> bool:
+        """Say whether the inputs are one picture."""
+        if isinstance(inputs, str | bytes | bytearray | PathLike) or hasattr(inputs, "getbands"):
+            return True
+        return getattr(inputs, "ndim", 0) in (2, 3)
+
+    def prepare(self, items: Sequence[Any], options: Any) -> list[Row]:
+        """Make one row of each picture, seen as people see it."""
+        from armature.inputs.image.pictures import photo
+
+        rows = []
+        for index, item in enumerate(items):
+            made = self.processor(photo(item))
+            pixels = made["pixel_values"][0]
+            rows.append(Row(index, {"pixel_values": pixels}))
+        return rows
+
+    def cost(self, row: Row, options: Any) -> int:
+        """Return how many tokens of a text a picture is worth."""
+        height, width = row.inputs["pixel_values"].shape[-2:]
+        return 1 + height * width // _PATCH
+
+    def forward(self, rows: Sequence[Row]) -> list[Any]:
+        """Return what the model says of each picture: those of one shape go together."""
+        import numpy as np
+        import torch
+
+        arrays = [row.inputs["pixel_values"] for row in rows]
+        alike = len({array.shape for array in arrays}) == 1
+        groups = [arrays] if alike else [[array] for array in arrays]
+        dtype = self.model.dtype
+        found = []
+        for group in groups:
+            pixels = torch.from_numpy(np.stack(group)).to(self.device, dtype)
+            found.append(self.model(pixel_values=pixels))
+        return found
+
+
+@dataclass(frozen=True)
+class ImageClassificationOptions(Options):
+    """What image-classification can be told."""
+
+    top_k: int | None = 5
+    """How many labels, best first; None: all."""
+    function_to_apply: str | None = None
+    """What makes scores of the model's numbers: "softmax", "sigmoid", "none"; None: what the
+    model was trained with."""
+
+    def check(self) -> None:
+        """Raise ArgumentError for a value that makes no sense."""
+        if self.top_k is not None:
+            positive("top_k", self.top_k)
+        if self.function_to_apply is not None:
+            one_of("function_to_apply", self.function_to_apply, FUNCTIONS)
+
+
+class ImageClassificationPipeline(ImagePipeline):
+    """Labels pictures: `[{"label": "cat", "score": 0.9}, …]`, best first."""
+
+    default_task = "image-classification"
+    options_type = ImageClassificationOptions
+
+    def compute(
+        self, rows: Sequence[Row], options: ImageClassificationOptions
+    ) -> list[list[float]]:
+        """Return the scores of all labels for each picture."""
+        function = options.function_to_apply or function_of(self.model.config)
+        found = self.forward(rows)
+        return [row for one in found for row in scores_of(one.logits, function).tolist()]
+
+    def finish(
+        self, item: Any, parts: Sequence[tuple[Row, Any]], options: ImageClassificationOptions
+    ) -> Any:
+        """Name the labels, best first."""
+        names = self.model.config.id2label
+        labels = [{"label": names[i], "score": score} for i, score in enumerate(parts[0][1])]
+        return sorted(labels, key=lambda label: -label["score"])[: options.top_k]
+
+
+@dataclass(frozen=True)
+class ImageFeatureOptions(Options):
+    """What image-feature-extraction can be told."""
+
+    return_tensors: bool = False
+    """Return tensors instead of nested lists."""
+    pool: bool = False
+    """Return the one vector that the model makes of a picture."""
+
+
+class ImageFeatureExtractionPipeline(ImagePipeline):
+    """Gives the hidden states of pictures: lists `[1][patches][width]`."""
+
+    default_task = "image-feature-extraction"
+    options_type = ImageFeatureOptions
+
+    def compute(self, rows: Sequence[Row], options: ImageFeatureOptions) -> list[Any]:
+        """Return the states of each picture, or what is made of them."""
+        from armature.errors import ArgumentError
+
+        states = []
+        for found in self.forward(rows):
+            one = found.get("pooler_output") if options.pool else found[0]
+            if one is None:
+                raise ArgumentError(
+                    "`pool=True` asks for one vector, but this model makes none.\n  → leave it out"
+                )
+            states += one.cpu().split(1)
+        return states
+
+    def finish(
+        self, item: Any, parts: Sequence[tuple[Row, Any]], options: ImageFeatureOptions
+    ) -> Any:
+        """Return the states as nested lists, or as a tensor of its own."""
+        states = parts[0][1]
+        return states.clone() if options.return_tensors else states.tolist()

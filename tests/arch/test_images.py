@@ -1,0 +1,169 @@
+"""Architectures of images against the reference: every state, attention, score and loss."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from armature import auto, pipeline
+from armature.errors import ArgumentError, UnknownArgumentError
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+NAMES = sorted(
+    f"{kind}/{folder.name}"
+    for kind in ("swin", "vit", "deit")
+    for folder in (GOLDEN / kind).iterdir()
+)
+STACKS = [name for name in NAMES if not name.startswith("swin")]
+TOLERANCE = 1e-5  # × max(1, |value|)
+
+
+def opened(name, **options):
+    kind = json.loads((GOLDEN / name / "golden.json").read_text())["class"]
+    return auto.model_class(kind).from_pretrained(GOLDEN / name, **options)
+
+
+def recorded(name, call="0"):
+    tensors = load_file(GOLDEN / name / "golden.safetensors")
+    start = f"{call}.in."
+    given = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
+    start = f"{call}.out."
+    wanted = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
+    return given, wanted
+
+
+def part(output, key):
+    for word in key.split("."):
+        output = output[int(word)] if word.isdigit() else getattr(output, word)
+    return output
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_outputs_equal_the_reference(name):
+    model = opened(name)
+    assert not model.load_report.new
+    assert not model.load_report.unexpected
+    for call in json.loads((GOLDEN / name / "golden.json").read_text())["calls"]:
+        given, wanted = recorded(name, call["name"])
+        output = model(**given, **call["flags"])
+        assert wanted
+        for key, value in wanted.items():
+            found = part(output, key)
+            assert found.shape == value.shape, key
+            error = (found - value).abs() / value.abs().clamp(min=1)
+            assert float(error.max()) < TOLERANCE, key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_saved_model_has_the_same_bytes(name, tmp_path):
+    opened(name).save_pretrained(tmp_path)
+    before = load_file(GOLDEN / name / "model.safetensors")
+    after = load_file(tmp_path / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(before[key].equal(after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_read_or_known_to_have_no_effect(name):
+    model = opened(name)
+    given, _ = recorded(name)
+    model(**given)
+    labels = {"id2label", "label2id"}  # a file may have them where no head reads them
+    assert not set(model.config.unread()) - set(model.arch.UNUSED) - labels
+
+
+@pytest.mark.parametrize("name", STACKS)
+@torch.no_grad()
+def test_an_image_does_not_depend_on_its_neighbours(name):
+    model, (given, _) = opened(name), recorded(name)
+    given = {"pixel_values": given["pixel_values"]}
+    together = model(**given)[0]
+    alone = model(pixel_values=given["pixel_values"][1:])[0]
+    torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_gradients_reach_every_weight(name):
+    model, (given, _) = opened(name), recorded(name)
+    found = [x for x in model(**given).values() if isinstance(x, torch.Tensor)]
+    sum((x**2).sum() for x in found).backward()
+    assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize("name", ["vit/classes", "deit/taught"])
+@torch.no_grad()
+def test_one_forward_pass_compiles_to_one_graph(name):
+    model, (given, _) = opened(name), recorded(name)
+    given = {"pixel_values": given["pixel_values"]}
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(**given).logits, model(**given).logits)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({}, ArgumentError, "pixel_values"),
+        ({"input_ids": torch.ones(1, 3).long()}, UnknownArgumentError, "input_ids"),
+        ({"pixel_values": torch.zeros(1, 4, 24, 24)}, ArgumentError, "3, height"),
+        ({"pixel_values": torch.zeros(1, 3, 24, 24).byte()}, ArgumentError, "whole numbers"),
+        ({"pixel_values": torch.zeros(1, 3, 36, 24)}, ArgumentError, "interpolate_pos_encoding"),
+        ({"pixel_values": torch.zeros(1, 3, 5, 24)}, ArgumentError, "no whole patch"),
+    ],
+)
+def test_bad_images_are_refused(given, error, words):
+    with pytest.raises(error, match=words):
+        opened("vit/classes")(**given)
+
+
+def test_hidden_patches_are_counted():
+    model = opened("vit/masked")
+    pixels = torch.zeros(1, 3, 24, 24)
+    with pytest.raises(ArgumentError, match="bool_masked_pos"):
+        model(pixel_values=pixels, bool_masked_pos=torch.ones(1, 3))
+
+
+# -------------------------------------------------------------------- pipelines
+
+
+@pytest.fixture
+def labels(tmp_path):
+    model = opened("vit/classes")
+    model.save_pretrained(tmp_path)
+    settings = {"image_processor_type": "ViTImageProcessor", "size": 24}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    return tmp_path
+
+
+def test_a_picture_gets_labels(labels):
+    photo = GOLDEN / "images" / "img0.png"
+    pipe = pipeline("image-classification", model=str(labels))
+    (best, second) = pipe(str(photo), top_k=2)
+    assert best["score"] > second["score"]
+    every = pipe(str(photo), top_k=None)
+    assert len(every) == 5
+    assert abs(sum(label["score"] for label in every) - 1) < 1e-5
+    assert pipe([str(photo), photo.read_bytes()], top_k=2) == [[best, second]] * 2
+    loose = pipe(str(photo), function_to_apply="sigmoid", top_k=1)[0]
+    assert loose["score"] != best["score"]
+    assert type(pipeline(model=str(labels))).__name__ == "ImageClassificationPipeline"
+
+
+def test_a_picture_gets_vectors(labels):
+    photo = str(GOLDEN / "images" / "rgba.png")
+    pipe = pipeline("image-feature-extraction", model=str(labels))
+    (tokens,) = pipe(photo)
+    assert len(tokens) == 17
+    assert len(tokens[0]) == 24
+    assert pipe(photo, return_tensors=True).shape == (1, 17, 24)
+
+
+def test_tasks_say_what_they_read(labels):
+    with pytest.raises(ArgumentError, match="`tokenizer` reads texts"):
+        pipeline("image-classification", model=str(labels), tokenizer=str(labels))
+    with pytest.raises(ArgumentError, match="image_processor"):
+        pipeline("fill-mask", model=str(labels), image_processor=str(labels))
