@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
+from pictured import GOLDEN, opened, recorded
 from safetensors.torch import load_file
 
-from armature import auto, pipeline
+from armature import pipeline
 from armature.errors import ArgumentError, UnknownArgumentError
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 NAMES = sorted(
     f"{kind}/{folder.name}"
     for kind in ("swin", "vit", "deit")
@@ -20,20 +19,6 @@ NAMES = sorted(
 )
 STACKS = [name for name in NAMES if not name.startswith("swin")]
 TOLERANCE = 1e-5  # × max(1, |value|)
-
-
-def opened(name, **options):
-    kind = json.loads((GOLDEN / name / "golden.json").read_text())["class"]
-    return auto.model_class(kind).from_pretrained(GOLDEN / name, **options)
-
-
-def recorded(name, call="0"):
-    tensors = load_file(GOLDEN / name / "golden.safetensors")
-    start = f"{call}.in."
-    given = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
-    start = f"{call}.out."
-    wanted = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
-    return given, wanted
 
 
 def part(output, key):

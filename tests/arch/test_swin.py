@@ -1,11 +1,11 @@
-"""Windowed attention on pyramids against the reference: every map, attention, score and loss."""
+"""Swin: chosen layers, backbones, and what its windows and files may be."""
 
 from __future__ import annotations
 
-import json
 import socket
 from pathlib import Path
 
+import pictured
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,28 +14,14 @@ from armature import AutoBackbone, AutoModel, auto
 from armature.errors import ArgumentError, CheckpointError, ConfigError, UnknownArgumentError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "swin"
-NAMES = sorted(folder.name for folder in GOLDEN.iterdir())
-TOLERANCE = 1e-5  # × max(1, |value|)
 
 
 def opened(name, **options):
-    kind = json.loads((GOLDEN / name / "golden.json").read_text())["class"]
-    return auto.model_class(kind).from_pretrained(GOLDEN / name, **options)
+    return pictured.opened(f"swin/{name}", **options)
 
 
-def recorded(name, call="0"):
-    tensors = load_file(GOLDEN / name / "golden.safetensors")
-    start = f"{call}.in."
-    given = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
-    start = f"{call}.out."
-    wanted = {key.removeprefix(start): x for key, x in tensors.items() if key.startswith(start)}
-    return given, wanted
-
-
-def part(output, key):
-    for word in key.split("."):
-        output = output[int(word)] if word.isdigit() else getattr(output, word)
-    return output
+def recorded(name):
+    return pictured.recorded(f"swin/{name}")
 
 
 @torch.no_grad()
