@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from armature.layers.context import Context
 
 LIKE = llama
-DEFAULTS = llama.DEFAULTS | {
+DEFAULTS = {key: value for key, value in llama.DEFAULTS.items() if key != "head_dim"} | {
     "embedding_multiplier": 1.0,
     "logits_scaling": 1.0,
     "residual_multiplier": 1.0,
