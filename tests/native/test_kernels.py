@@ -16,8 +16,8 @@ from armature.native.program import Plan, Weight, Writer
 
 kernels = library.kernels()
 pytestmark = pytest.mark.skipif(kernels is None, reason="the kernels are not built")
-SIZES = [(1, 1), (16, 16), (77, 65), (300, 1000), (768, 130)]
-ROWS = (1, 2, 3, 7, 8, 21)
+SIZES = [(1, 1), (16, 16), (77, 65), (300, 1000), (768, 130), (1555, 77)]
+ROWS = (1, 2, 3, 7, 8, 21, 45)
 ACTS = ("linear", "gelu", "gelu_new", "relu", "silu", "quick_gelu", "tanh", "sigmoid", "relu2")
 
 
