@@ -13,7 +13,7 @@ from armature import arch
 from armature.checkpoint.hub import HUB_OPTIONS, resolve
 from armature.config import Config
 from armature.errors import ArgumentError, nearest
-from armature.opening import config_class, open_config, open_model
+from armature.opening import config_class, named_config, open_model
 from armature.outputs import tasks
 
 if TYPE_CHECKING:
@@ -145,10 +145,7 @@ class AutoConfig(_Auto):
     @classmethod
     def from_pretrained(cls, name: str | Path, **options: Any) -> Config:
         """Read config.json of a folder or a hub name; other options set its keys."""
-        hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
-        config = open_config(resolve(name, **hub))
-        config.update(options)
-        return config
+        return named_config(name, options)
 
     @classmethod
     def for_model(cls, model_type: str, **settings: Any) -> Config:

@@ -45,11 +45,41 @@ def config_class(model_type: str) -> type[Config]:
             "synonyms": module.SYNONYMS,
             "__doc__": f"Settings of {(module.__doc__ or '').splitlines()[0]}",
             "__module__": "armature",
+            "from_pretrained": classmethod(_read_as),
         }
         _CONFIGS[model_type] = type(
             base.removesuffix("Model").removesuffix("Encoder") + "Config", (Config,), body
         )
     return _CONFIGS[model_type]
+
+
+def named_config(name: str | Path, options: dict[str, Any], model_type: str = "") -> Config:
+    """Return the config of a folder or a hub name; what is not the hub's business sets its keys.
+
+    Args:
+        name: where the checkpoint is.
+        options: the hub's options and settings.
+        model_type: what to take it for where the file does not say.
+    """
+    hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
+    config = open_config(resolve(name, **hub), model_type)
+    config.update(options)
+    return config
+
+
+def _read_as(cls: type[Config], name: str | Path, **options: Any) -> Config:
+    """Read config.json of a folder or a hub name; other options set its keys.
+
+    Raises:
+        ConfigError: it is of another architecture.
+    """
+    config = named_config(name, options, cls.model_type)
+    if not isinstance(config, cls):
+        raise ConfigError(
+            f"{name}: this is a config of {config.model_type!r}, not of {cls.model_type!r}.\n"
+            f"  → open it with {type(config).__name__} or AutoConfig"
+        )
+    return config
 
 
 def read_json(path: Path) -> dict[str, Any]:

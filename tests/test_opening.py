@@ -135,6 +135,19 @@ def test_a_config_with_a_wrong_type_is_refused(tmp_path: Path, key: str, value: 
         AutoConfig.from_pretrained(tmp_path)
 
 
+def test_a_config_opens_by_its_class(tmp_path: Path) -> None:
+    config = BertConfig.from_pretrained(GOLDEN / "bert-relu", hidden_dropout_prob=0.3)
+    assert type(config).__name__ == "BertConfig"
+    assert config.hidden_act == "relu"
+    assert config.hidden_dropout_prob == 0.3
+    with pytest.raises(ConfigError, match="RobertaConfig or AutoConfig"):
+        BertConfig.from_pretrained(GOLDEN / "roberta-left")
+    silent = json.loads((GOLDEN / "bert-relu" / "config.json").read_text())
+    del silent["model_type"], silent["architectures"]
+    (tmp_path / "config.json").write_text(json.dumps(silent))
+    assert BertConfig.from_pretrained(tmp_path).hidden_act == "relu"
+
+
 def test_sizes_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     config = json.loads((GOLDEN / "bert-relu" / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_attention_heads": 7}))
