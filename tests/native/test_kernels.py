@@ -21,13 +21,6 @@ ROWS = (1, 2, 3, 7, 8, 21, 45)
 ACTS = ("linear", "gelu", "gelu_new", "relu", "silu", "quick_gelu", "tanh", "sigmoid", "relu2")
 
 
-@pytest.fixture(params=range(kernels.armature_level() + 1) if kernels else [0])
-def level(request):
-    kernels.armature_use(request.param)
-    yield request.param
-    kernels.armature_use(-1)
-
-
 @pytest.fixture(autouse=True)
 def quiet():
     torch.manual_seed(0)

@@ -12,13 +12,6 @@ pytestmark = pytest.mark.skipif(kernels is None, reason="the kernels are not bui
 SIZES = [(1, 16384), (3, 16399), (70, 257), (300, 100), (17000, 1), (4, 60001)]
 
 
-@pytest.fixture(params=range(kernels.armature_level() + 1) if kernels else [0])
-def level(request):
-    kernels.armature_use(request.param)
-    yield request.param
-    kernels.armature_use(-1)
-
-
 @pytest.fixture(autouse=True)
 def same_numbers():
     torch.manual_seed(0)
