@@ -106,6 +106,11 @@ def renamed(table: Mapping[str, Head], old: str, new: str, *without: str) -> dic
     return {name.replace(old, new): head for name, head in kept.items()}
 
 
+def sides(size: int | list[int]) -> tuple[int, int]:
+    """Return the height and width that one number, or two, stand for."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 def head_width(c: Config) -> int:
     """Return how many numbers one attention head has: the config's, or an even share.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from armature.arch import sides
 from armature.config import Config
 from armature.model.spec import (
     Block,
@@ -45,8 +46,8 @@ SYNONYMS = {"num_attention_heads": "num_heads", "num_hidden_layers": "num_layers
 
 def spec(c: Config) -> Pyramid:
     """Return the anatomy."""
-    down, across = _pair(c.patch_size)
-    height, width = _pair(c.image_size)
+    down, across = sides(c.patch_size)
+    height, width = sides(c.image_size)
     return Pyramid(
         embed=Patches(
             c.embed_dim,
@@ -72,10 +73,6 @@ def _stage(c: Config, index: int) -> Stage:
     kinds = [ShiftedWindows if place % 2 else Windows for place in range(c.depths[index])]
     last = index == len(c.depths) - 1
     return Stage(tuple(map(block, kinds)), None if last else Own(lambda: _merge(width)))
-
-
-def _pair(size: int | list[int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _merge(width: int) -> Any:

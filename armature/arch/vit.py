@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from armature.arch import head_width
+from armature.arch import head_width, sides
 from armature.config import Config
 from armature.model.spec import (
     Attention,
@@ -43,7 +43,7 @@ def spec(c: Config) -> Stack:
 
 def encoder(c: Config, kind: type[Patches]) -> Stack:
     """Return ViT's stack with any kind of patches."""
-    (down, across), (height, width) = pair(c.patch_size), pair(c.image_size)
+    (down, across), (height, width) = sides(c.patch_size), sides(c.image_size)
     norm = LayerNorm(c.layer_norm_eps)
     return Stack(
         embed=kind(
@@ -60,11 +60,6 @@ def encoder(c: Config, kind: type[Patches]) -> Stack:
         norm=norm,
         dropout=Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
     )
-
-
-def pair(size: int | list[int]) -> tuple[int, int]:
-    """Return a height and a width."""
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 PREFIX = "vit"
