@@ -198,9 +198,10 @@ class _AutoModel(_Auto):
 
     @classmethod
     def _pick(cls, module: ModuleType, config: Config) -> str | None:
-        own = module.HEADS.get((config.architectures or [""])[0])
-        if cls.words == "ImageClassification" and isinstance(own, tasks.ImageClassifier):
-            return (config.architectures or [""])[0]  # an architecture may have several
+        own = (config.architectures or [""])[0]
+        labels = isinstance(module.HEADS.get(own), tasks.ImageClassifier)
+        if cls.words == "ImageClassification" and labels:
+            return own  # an architecture may have several
         return _choose(module, cls.words)
 
     @classmethod
@@ -304,14 +305,13 @@ def _of_images(name: str) -> Any:
 
 def names() -> list[str]:
     """Return the names of all public classes: Auto classes, models, configs, what reads inputs."""
-    from armature.inputs.image.kinds import KINDS
+    from armature.inputs.image.kinds import class_names
     from armature.inputs.text.families import BY_NAME
 
     models = [name for model_type in arch.names() for name in arch.find(model_type).HEADS]
     configs = [config_class(model_type).__name__ for model_type in arch.names()]
     openers = [one.__name__ for one in _OPENERS]
-    pictures = [f"{stem}ImageProcessor" for stem in KINDS]
-    return [*AUTO_MODELS, *openers, *models, *configs, *BY_NAME, *pictures]
+    return [*AUTO_MODELS, *openers, *models, *configs, *BY_NAME, *class_names()]
 
 
 def suggestion(name: str) -> str:

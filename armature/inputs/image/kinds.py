@@ -229,3 +229,8 @@ OF_TYPES = {
     "vit_mae": "ViT",
     "vision-encoder-decoder": "ViT",
 }
+
+
+def class_names() -> list[str]:
+    """Return the names of all classes."""
+    return [f"{stem}ImageProcessor" for stem in KINDS]

@@ -11,7 +11,7 @@ import numpy as np
 
 from armature.errors import ArgumentError, CheckpointError, nearest, refuse_unknown
 from armature.inputs.image import pictures, sizes
-from armature.inputs.image.kinds import KINDS, NEAREST, OF_TYPES, Kind
+from armature.inputs.image.kinds import KINDS, NEAREST, OF_TYPES, Kind, class_names
 from armature.inputs.image.pictures import Picture
 from armature.inputs.image.steps import MAP_STEPS, STEPS
 from armature.inputs.image.transforms import pad, reduce_labels
@@ -36,7 +36,6 @@ class ImageProcessor:
     """Makes of pictures what a model reads: `pixel_values` (B, C, height, width)."""
 
     kind: ClassVar[Kind]
-    name: ClassVar[str]  # "ViT"
 
     def __init__(self, **settings: Any) -> None:
         """Take settings over those of the class.
@@ -184,11 +183,12 @@ class ImageProcessor:
 
     def save_pretrained(self, folder: str | Path) -> list[str]:
         """Write preprocessor_config.json into a folder, and return its path."""
-        path = Path(folder) / FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
+        from armature.checkpoint.write import Transaction
+
         text = json.dumps(self.to_dict(), indent=2, sort_keys=True, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
-        return [str(path)]
+        with Transaction(folder) as files:
+            files.write(FILE, text + "\n")
+        return [str(Path(folder) / FILE)]
 
 
 # -------------------------------------------------------------------- classes and files
@@ -203,13 +203,8 @@ def image_processor_class(name: str) -> type[ImageProcessor] | None:
     if stem == name or stem not in KINDS:
         return None
     kind = KINDS[stem]
-    body = {"kind": kind, "name": stem, "__module__": "armature", "__doc__": ImageProcessor.__doc__}
+    body = {"kind": kind, "__module__": "armature", "__doc__": ImageProcessor.__doc__}
     return type(f"{stem}ImageProcessor", (ImageProcessor,), body)
-
-
-def names() -> list[str]:
-    """Return the names of all classes."""
-    return [f"{stem}ImageProcessor" for stem in KINDS]
 
 
 def read_settings(source: Source) -> tuple[dict[str, Any], Path]:
@@ -246,7 +241,9 @@ def load_image_processor(source: Source, **options: Any) -> ImageProcessor:
     model_type = read_json(config).get("model_type") if config is not None else None
     if any(said) or model_type not in OF_TYPES:
         what = next(filter(None, said), f"an image processor for {model_type!r}")
-        raise CheckpointError(path, f"{what} is not known here", f"known: {', '.join(names())}")
+        raise CheckpointError(
+            path, f"{what} is not known here", f"known: {', '.join(class_names())}"
+        )
     found = image_processor_class(f"{OF_TYPES[model_type]}ImageProcessor")
     assert found is not None
     return found.of_file(stored, options)

@@ -10,7 +10,7 @@ import numpy as np
 
 from armature.errors import ArgumentError
 from armature.inputs.image.kinds import BILINEAR
-from armature.inputs.image.pictures import pillow, to_image
+from armature.inputs.image.pictures import to_image
 
 
 def resize(image: np.ndarray, size: tuple[int, int], filter: int = BILINEAR) -> np.ndarray:
@@ -83,7 +83,7 @@ def reduce_labels(image: np.ndarray) -> np.ndarray:
     return found
 
 
-def pad(image: np.ndarray, size: tuple[int, int], fill: float = 0) -> np.ndarray:
+def pad(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Add rows below and columns on the right up to (height, width)."""
     below, right = size[0] - image.shape[-2], size[1] - image.shape[-1]
     if below < 0 or right < 0:
@@ -91,18 +91,13 @@ def pad(image: np.ndarray, size: tuple[int, int], fill: float = 0) -> np.ndarray
             f"a picture of {image.shape[-2]} × {image.shape[-1]} pixels cannot be padded to "
             f"{size[0]} × {size[1]}: resize it first"
         )
-    return np.pad(image, ((0, 0), (0, below), (0, right)), constant_values=fill)
+    return np.pad(image, ((0, 0), (0, below), (0, right)))
 
 
 def pad_around(image: np.ndarray, divisor: int) -> np.ndarray:
     """Add black on all sides, half of it before, until both sides are multiples of a number."""
     gaps = [-side % divisor for side in image.shape[-2:]]
     return np.pad(image, ((0, 0), *((gap // 2, gap - gap // 2) for gap in gaps)))
-
-
-def shown(image: np.ndarray) -> Any:
-    """Return an array (C, height, width) of whole numbers as a PIL image."""
-    return pillow().fromarray(np.moveaxis(image.astype(np.uint8), 0, -1).squeeze())
 
 
 def _each(values: Any, channels: int, dtype: Any) -> np.ndarray:
