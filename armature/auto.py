@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from armature import arch
-from armature.checkpoint.hub import HUB_OPTIONS, resolve
+from armature.checkpoint.hub import resolve_with
 from armature.config import Config
 from armature.errors import ArgumentError, nearest
 from armature.opening import config_class, named_config, open_model
@@ -161,8 +161,7 @@ class AutoTokenizer(_Auto):
         """Open the tokenizer of a folder or a hub name; other options override its settings."""
         from armature.inputs.text.load import load_tokenizer
 
-        hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
-        return load_tokenizer(resolve(name, **hub), **options)
+        return load_tokenizer(resolve_with(name, options), **options)
 
 
 class AutoImageProcessor(_Auto):
@@ -172,8 +171,7 @@ class AutoImageProcessor(_Auto):
     def from_pretrained(cls, name: str | Path, **options: Any) -> ImageProcessor:
         """Open the image processor of a folder or a hub name; options override its settings."""
         load_image_processor = _of_images("load_image_processor")
-        hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
-        return load_image_processor(resolve(name, **hub), **options)
+        return load_image_processor(resolve_with(name, options), **options)
 
 
 class _AutoModel(_Auto):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armature import arch, guess
-from armature.checkpoint.hub import HUB_OPTIONS, Source, resolve
+from armature.checkpoint.hub import HUB_OPTIONS, Source, resolve, resolve_with
 from armature.config import Config
 from armature.errors import ArgumentError, ArmatureError, CheckpointError, ConfigError, nearest
 from armature.outputs import tasks
@@ -61,8 +61,7 @@ def named_config(name: str | Path, options: dict[str, Any], model_type: str = ""
         options: the hub's options and settings.
         model_type: what to take it for where the file does not say.
     """
-    hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
-    config = open_config(resolve(name, **hub), model_type)
+    config = open_config(resolve_with(name, options), model_type)
     config.update(options)
     return config
 

@@ -237,6 +237,12 @@ def resolve(name: str | os.PathLike[str] | Source, **options: Any) -> Source:
     return snapshot
 
 
+def resolve_with(name: str | os.PathLike[str] | Source, options: dict[str, Any]) -> Source:
+    """Find what `name` stands for, and take the hub's options out of those of a call."""
+    hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
+    return resolve(name, **hub)
+
+
 def _local(text: str, path: Path, subfolder: str) -> Folder | None:
     if os.path.isdir(path):  # noqa: PTH112
         return Folder(text, safe_join(path, subfolder, text) if subfolder else path)

@@ -164,10 +164,9 @@ class ImageProcessor:
     @classmethod
     def from_pretrained(cls, name: str | Path, **options: Any) -> ImageProcessor:
         """Open the processor of a folder or a hub name; other options override its settings."""
-        from armature.checkpoint.hub import HUB_OPTIONS, resolve
+        from armature.checkpoint.hub import resolve_with
 
-        hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
-        stored, _ = read_settings(resolve(name, **hub))
+        stored, _ = read_settings(resolve_with(name, options))
         return cls.of_file(stored, options)
 
     @classmethod

@@ -176,12 +176,11 @@ class Tokenizer(TextMethods):
         Raises:
             CheckpointError: there is no such checkpoint, or its tokenizer's files are damaged.
         """
-        from armature.checkpoint.hub import HUB_OPTIONS, resolve
+        from armature.checkpoint.hub import resolve_with
         from armature.inputs.text.load import load_tokenizer
 
-        hub = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
         class_name = None if cls is Tokenizer else cls.__name__
-        return load_tokenizer(resolve(name, **hub), class_name=class_name, **options)
+        return load_tokenizer(resolve_with(name, options), class_name=class_name, **options)
 
     def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
         """Return a conversation as the model was trained to read it: ids, or text.

@@ -176,11 +176,11 @@ class GenerationConfig:
             config_file_name: The file in it.
             options: Where to look (`revision`, `cache_dir`, `local_files_only`…), and changes.
         """
-        from armature.checkpoint.hub import HUB_OPTIONS, resolve
+        from armature.checkpoint.hub import HUB_OPTIONS, resolve_with
 
-        where = {key: options.pop(key) for key in list(options) if key in HUB_OPTIONS}
         refuse_unknown("GenerationConfig.from_pretrained", options, [*FIELDS, *HUB_OPTIONS])
-        return cls.from_file(resolve(name, **where).get(config_file_name), **options)
+        source = resolve_with(name, options)
+        return cls.from_file(source.get(config_file_name), **options)
 
     @classmethod
     def from_model_config(cls, model_config: Any) -> GenerationConfig:
