@@ -158,6 +158,16 @@ class Terminal:
                 self.seen += os.read(self.master, 65536)
         _, _, self.seen = self.seen.partition(words.encode())
 
+    def interrupt(self):
+        """Press Ctrl-C once the program waits: readline loses one that comes just before."""
+        status = Path(f"/proc/{self.process.pid}/stat")
+        waited = 0
+        while waited < 10:
+            time.sleep(0.1)
+            state = status.read_text().rpartition(")")[2].split()[0] if status.exists() else "S"
+            waited = waited + 1 if state == "S" else 0
+        os.killpg(self.process.pid, signal.SIGINT)
+
     def type(self, text):
         os.write(self.master, text.encode())
 
@@ -183,7 +193,7 @@ def test_a_terminal(model):
         terminal.type("/nothing\n")
         terminal.until("no command /nothing")
         terminal.until("›")
-        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.interrupt()
         terminal.until("Ctrl-D or /quit ends")
         terminal.until("›")
         terminal.type("/save said.json\n")
