@@ -78,7 +78,7 @@ def label_names(spec: tasks.Head) -> tuple[str, ...]:
 def accepted(model: PreTrainedModel) -> list[str]:
     """Return every argument that a call of this model may have."""
     if model.sees:
-        masked = ["bool_masked_pos"] if model.stack.embed.mask is not None else []
+        masked = ["bool_masked_pos"] if getattr(model.stack.embed, "mask", None) is not None else []
         return [*_IMAGES, *label_names(model.head_spec), *masked]
     names = [*_ALWAYS, *label_names(model.head_spec)]
     if isinstance(model.body, EncoderDecoder):

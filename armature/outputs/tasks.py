@@ -56,6 +56,13 @@ class Base(Head):
 
 
 @dataclass(frozen=True)
+class PooledMap(Base):
+    """The mean of the last map, kept as a map of one place."""
+
+    pick: Pick = "mean"
+
+
+@dataclass(frozen=True)
 class WordHead(Head):
     """Base of heads that score every word of the vocabulary."""
 
@@ -207,6 +214,7 @@ class BeamSpans(Head):
 class Backbone(Head):
     """The feature maps of a pyramid's stages."""
 
+    eps: float | str = 1e-5
     norms: str = ""  # one for each map, by the stage's name
 
     def rows(self, settings: Settings) -> dict[str, str]:
