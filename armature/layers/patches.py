@@ -67,6 +67,12 @@ class Patches(nn.Module):
             self.position = nn.Parameter(torch.empty(1, grid[0] * grid[1], width))
         self.dropout = nn.Dropout(0.0)
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The arguments of a call that it reads."""
+        masked = () if self.mask is None else ("bool_masked_pos",)
+        return ("pixel_values", "interpolate_pos_encoding", *masked)
+
     def learn_mask(self) -> None:
         """Add the vector that stands for hidden patches."""
         self.mask = nn.Parameter(torch.empty(1, 1, self.patch.out_channels))
@@ -132,7 +138,7 @@ class Patches(nn.Module):
 class PatchTokens(Patches):
     """Patches as tokens, behind vectors that stand for the image (Dosovitskiy et al., 2020)."""
 
-    sees = True  # images, not texts
+    bare = True  # the last states that callers see are those before the norm
 
     def __init__(
         self,

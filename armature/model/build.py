@@ -42,6 +42,8 @@ def build(anatomy: spec.Body, half: Half | None = None) -> nn.Module:
             return EncoderDecoder(encoder, decoder, shared=not isinstance(anatomy, spec.Untied))
         case spec.Pyramid():
             return _pyramid(anatomy)
+        case spec.Own():
+            return anatomy.make()
 
 
 def _excused(stack: Stack) -> Stack:

@@ -54,6 +54,11 @@ class Pyramid(nn.Module):
         """How many stages an image passes."""
         return len(self.stages)
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The arguments of a call that it reads."""
+        return self.embed.takes
+
     def forward(self, images: Images, record: Record) -> Tensor:
         """Images → the last map, normed; states are kept as the next stage sees them."""
         x = _keep(self.embed(images), 0, record)

@@ -332,4 +332,4 @@ class Pyramid:
     dropout: Dropout = Dropout()
 
 
-Body = Stack | EncoderDecoder | Pyramid
+Body = Stack | EncoderDecoder | Pyramid | Own  # of one's own: see `model.composite`

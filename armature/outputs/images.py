@@ -152,7 +152,7 @@ def see(
     body: Pyramid,
     head: nn.Module | None,
     given: Mapping[str, Any],
-    asked: tuple[call.Asked, call.Asked],
+    asked: call.Asked,
 ) -> dict[str, Any]:
     """Run a pyramid and its head on a batch of images.
 
@@ -169,8 +169,8 @@ def see(
         ArgumentError: there is no image, or its size does not fit.
     """
     images = Images.of(given)
-    states = call.layers(asked[0], body.depth + 1, "output_hidden_states")
-    shares = call.layers(asked[1], body.depth, "output_attentions")
+    states = call.layers(asked.states, body.depth + 1, "output_hidden_states")
+    shares = call.layers(asked.attentions, body.depth, "output_attentions")
     if isinstance(head, FeatureMaps):
         record = call.record((*states, *head.stages), shares)
         body.features(images, record)
