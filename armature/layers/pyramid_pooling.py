@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -86,9 +87,7 @@ class ConvolutionDecoder(nn.Module):
         """
         super().__init__()
         sizes = [channels, *(width for _ in range(depth))]
-        self.convs = nn.ModuleList(
-            NormedConvolution(one, two) for one, two in zip(sizes, sizes[1:], strict=False)
-        )
+        self.convs = nn.ModuleList(NormedConvolution(one, two) for one, two in pairwise(sizes))
         self.rejoin = NormedConvolution(channels + sizes[-1], width) if rejoin else None
         self.out = Convolution(width, labels, 1)
 
@@ -100,6 +99,23 @@ class ConvolutionDecoder(nn.Module):
         if self.rejoin is not None:
             made = self.rejoin(torch.cat((x, made), 1))
         return self.out(made)
+
+
+class FourSizes(nn.Module):
+    """Four maps of one size → maps that halve from one to the next."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+        def twice() -> nn.Module:
+            return nn.ConvTranspose2d(width, width, 2, stride=2)
+
+        self.four = nn.Sequential(twice(), BatchNorm(width), nn.GELU(), twice())
+        self.two = twice()
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Maps (B, D, down, across) → four times, twice, once, half as large."""
+        return self.four(maps[0]), self.two(maps[1]), maps[2], F.max_pool2d(maps[3], 2)
 
 
 def resized(x: Tensor, like: Tensor) -> Tensor:
