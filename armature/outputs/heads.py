@@ -94,7 +94,10 @@ class Pooler(HeadModule):
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → pooler_output."""
         which = self.spec.pick if self.open else "first"
-        return {"pooler_output": self.score(pick(x, given, which, self.config))}
+        pooled = self.score(pick(x, given, which, self.config))
+        if isinstance(self.spec, tasks.PooledMap):
+            pooled = pooled[..., None, None]
+        return {"pooler_output": pooled}
 
 
 class Words(HeadModule):

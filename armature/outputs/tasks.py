@@ -74,6 +74,13 @@ class Pooled(Base):
 
 
 @dataclass(frozen=True)
+class PooledMap(Base):
+    """The mean of the last map, kept as a map of one place."""
+
+    pick: Pick = "mean"
+
+
+@dataclass(frozen=True)
 class WordHead(Head):
     """Base of heads that score every word of the vocabulary."""
 
@@ -244,6 +251,7 @@ class BeamSpans(Head):
 class Backbone(Head):
     """The feature maps of a pyramid's stages."""
 
+    eps: float | str = 1e-5
     norms: str = ""  # one for each map, by the stage's name
 
     @property
