@@ -243,7 +243,7 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         cap=description.cap,
     )
     if isinstance(description, spec.UnbiasedKeys):
-        made.qkv.k.bias = None
+        made.qkv.unbias("k")
     return made
 
 
