@@ -28,6 +28,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "Seq2SeqLM": (tasks.Seq2SeqLM,),
     "PreTraining": (
         tasks.PreTraining,
+        tasks.Contrast,
         tasks.Detector,
         tasks.MaskedLM,
         tasks.Seq2SeqLM,
@@ -40,6 +41,10 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "CTC": (tasks.Transcriber,),
+    "AudioClassification": (tasks.SoundClassifier,),
+    "AudioFrameClassification": (tasks.FrameClassifier,),
+    "AudioXVector": (tasks.Speakers,),
 }
 
 

@@ -110,9 +110,13 @@ def _opened(
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
     inputs, record = stack.embed.open(given), asked.record(stack)
+    if getattr(model.head, "blends", False):  # a head that reads the states of every block
+        record.states = frozenset(range(stack.depth + 1))
+        inputs.further["states"] = record.kept_states
     x, found = see_tokens(stack, model.head, inputs, record)
     found = found or _finish(model, x, inputs, labels)
-    return found | asked.seen(stack, record, inputs.layout)
+    told = inputs.further.get("told", {})  # fields of the result that embeddings know
+    return found | told | asked.seen(stack, record, inputs.layout)
 
 
 def _finish(
@@ -125,7 +129,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Run the head on packed states (N, D)."""
     mask = inputs.further.get("attention_mask")
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask)
+    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask, inputs.further)
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)

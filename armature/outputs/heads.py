@@ -30,6 +30,7 @@ class Given:
     labels: dict[str, Tensor] = field(default_factory=dict)
     choices: int = 1  # continuations of each sequence
     mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
+    further: dict[str, Any] = field(default_factory=dict)  # what embeddings of one's own tell
 
 
 class Spare(nn.Module):
