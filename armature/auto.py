@@ -28,6 +28,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "Seq2SeqLM": (tasks.Seq2SeqLM,),
     "PreTraining": (
         tasks.PreTraining,
+        tasks.Contrast,
         tasks.Detector,
         tasks.MaskedLM,
         tasks.Seq2SeqLM,
@@ -41,6 +42,10 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "CTC": (tasks.Transcriber,),
+    "AudioClassification": (tasks.SoundClassifier,),
+    "AudioFrameClassification": (tasks.FrameClassifier,),
+    "AudioXVector": (tasks.Speakers,),
 }
 
 

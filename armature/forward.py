@@ -110,9 +110,13 @@ def _opened(
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
     inputs, record = stack.embed.open(given), asked.record(stack)
+    if getattr(model.head, "blends", False):  # a head that reads the states of every block
+        record.states = frozenset(range(stack.depth + 1))
+        inputs.further["states"] = record.kept_states
     x, found = see_tokens(stack, model.head, inputs, record, given)
     found = found or _finish(model, x, inputs, labels)
-    return found | asked.seen(stack, record, inputs.layout)
+    told = inputs.further.get("told", {})  # fields of the result that embeddings know
+    return found | told | asked.seen(stack, record, inputs.layout)
 
 
 def _finish(
@@ -126,7 +130,9 @@ def _finish(
     """Run the head on packed states (N, D)."""
     mask = inputs.further.get("attention_mask")
     leading = getattr(model.stack.embed, "leading", 0)
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask, leading)
+    given = Given(
+        inputs.layout, inputs.tokens, source, labels, choices, mask, leading, inputs.further
+    )
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)
