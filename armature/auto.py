@@ -40,6 +40,9 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "SpeechSeq2Seq": (),
+    "ImageTextToText": (),
+    "Vision2Seq": (),
 }
 
 
@@ -123,9 +126,10 @@ def _choose(module: ModuleType, words: str) -> str | None:
     """Return the class of an architecture that fits these words, if it has one."""
     for kind in _FITS[words]:
         for name, spec in module.HEADS.items():
-            if isinstance(spec, kind):
+            if isinstance(spec, kind) and not spec.only:
                 return name
-    return next((name for name, spec in module.HEADS.items() if words in spec.also), None)
+    named = module.HEADS.items()
+    return next((name for name, spec in named if words in (*spec.also, *spec.only)), None)
 
 
 # ------------------------------------------------------------------------ auto classes

@@ -211,7 +211,7 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         rotary[repr(turn)] = made
     together = isinstance(description, spec.NormedTogether)
     kv_heads = description.kv_heads or description.heads
-    return (TogetherNormedAttention if together else SelfAttention)(
+    made = (TogetherNormedAttention if together else SelfAttention)(
         width,
         description.heads,
         description.width,
@@ -224,6 +224,9 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         norms=_norms(description, kv_heads),
         cap=description.cap,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.qkv.k.bias = None
+    return made
 
 
 def _norms(description: spec.Attention, kv_heads: int) -> tuple[nn.Module, nn.Module] | None:
@@ -255,13 +258,16 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
 def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
     if description is None or isinstance(description, spec.Own):
         return None if description is None else description.make()
-    return CrossAttention(
+    made = CrossAttention(
         width,
         description.heads,
         description.width,
         bias=description.bias,
         scale=description.scale,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.kv.k.bias = None
+    return made
 
 
 def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:

@@ -168,6 +168,11 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class UnbiasedKeys(Attention):
+    """The projection of keys has no bias, which would change no share."""
+
+
+@dataclass(frozen=True)
 class NormedTogether(Attention):
     """The norm goes over the queries, or keys, of all heads at once."""
 

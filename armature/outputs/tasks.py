@@ -39,6 +39,7 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
     make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     @property
