@@ -132,6 +132,13 @@ class Joined(Seq2SeqLM):
 
 
 @dataclass(frozen=True)
+class Transcriber(Seq2SeqLM):
+    """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
+
+    only: tuple[str, ...] = ("SpeechSeq2Seq",)
+
+
+@dataclass(frozen=True)
 class PreTraining(WordHead):
     """Scores for masked words, and for the order of two sentences."""
 
