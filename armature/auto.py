@@ -75,6 +75,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.backbone import BackboneModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.transcribing import TranscribingModel
 
     model_type, module = found
     spec = module.HEADS[class_name]
@@ -85,7 +86,11 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         "__doc__": f"{(module.__doc__ or '').splitlines()[0]} {(spec.__doc__ or '').strip()}",
         "__module__": "armature",
     }
-    kinds = {tasks.Backbone: BackboneModel, tasks.Joined: JoinedModel}
+    kinds = {
+        tasks.Backbone: BackboneModel,
+        tasks.Joined: JoinedModel,
+        tasks.Transcriber: TranscribingModel,
+    }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 
 
