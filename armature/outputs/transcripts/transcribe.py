@@ -196,6 +196,7 @@ class Transcription:
             return {"input_features": features}
         return {"encoder_outputs": self.model.hear(features)}
 
+    @torch.no_grad()
     def _silence(
         self, inputs: dict[str, Any], ids: Tensor, mask: Tensor, begins: list[int]
     ) -> Tensor | None:
@@ -233,6 +234,8 @@ class Transcription:
             rules = [TimeRule(length, self.first_time, self.ends[0], latest), *rules]
         if not bool(mask.all()):
             settings["decoder_attention_mask"] = mask
+        # What was said before comes first, and no start before that.
+        settings["decoder_start_token_id"] = ids[:, 0].tolist()
         prompt = ids.to(self.model.device)
         return generate(
             self.model, logits_processor=rules, decoder_input_ids=prompt, **inputs, **settings
