@@ -174,7 +174,8 @@ def _memory(
     memory, layout = outer(model, given)
     if memory is not None and layout is not None:
         last = given.get("encoder_hidden_states")
-        last = given["encoder_outputs"][0] if last is None else last
+        told = given.get("encoder_outputs")
+        last = last if told is None else told if isinstance(told, Tensor) else told[0]
         return memory, layout, {"encoder_last_hidden_state": last}
     if encoder is None or (cache is not None and cache.cross):
         return None, None, {}
@@ -194,11 +195,14 @@ def _memory(
 def outer(model: PreTrainedModel, given: Mapping[str, Any]) -> tuple[Tensor | None, Layout | None]:
     """Return what a caller gave to attend to, packed; None where that is nothing."""
     states, mask = given.get("encoder_hidden_states"), given.get("encoder_attention_mask")
-    if model.is_encoder_decoder:
-        mask, found = given.get("attention_mask"), given.get("encoder_outputs")
-        states = states if found is None else found[0]
+    found = given.get("encoder_outputs")
+    states = states if found is None else found if isinstance(found, Tensor) else found[0]
     if states is None:
         return None, None
+    if model.is_encoder_decoder:
+        mask = given.get("attention_mask")
+        if mask is not None and hasattr(model.reader, "shrink"):
+            mask = model.reader.shrink(mask, states.shape[1])
     if states.dim() != 3:
         raise ArgumentError(
             f"encoder_hidden_states has the shape {tuple(states.shape)}: give (B, S, D), the "

@@ -49,6 +49,7 @@ class PreTrainedModel(nn.Module):
     config_class: type[Config]
     body: Any  # Stack, EncoderDecoder, Pyramid or Composite
     head: Any  # what the class puts on the body, or None
+    counts_tokens = False  # in decoding, whether padding before a decoder's text moves it not
 
     def __init__(self, config: Config, **options: Any) -> None:
         """Build the model with fresh weights.

@@ -41,6 +41,7 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
     make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     @property
@@ -142,6 +143,13 @@ class Seq2SeqLM(WordHead):
 @dataclass(frozen=True)
 class Joined(Seq2SeqLM):
     """The word head of a decoder that was trained apart from its encoder."""
+
+
+@dataclass(frozen=True)
+class Transcriber(Seq2SeqLM):
+    """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
+
+    only: tuple[str, ...] = ("SpeechSeq2Seq",)
 
 
 @dataclass(frozen=True)
