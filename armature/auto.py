@@ -40,6 +40,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "ZeroShotImageClassification": (tasks.Contrast,),
 }
 
 
@@ -72,6 +73,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.backbone import BackboneModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.towers import TowersModel
 
     model_type, module = found
     spec = module.HEADS[class_name]
@@ -82,7 +84,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         "__doc__": f"{(module.__doc__ or '').splitlines()[0]} {(spec.__doc__ or '').strip()}",
         "__module__": "armature",
     }
-    kinds = {tasks.Backbone: BackboneModel, tasks.Joined: JoinedModel}
+    kinds = {tasks.Backbone: BackboneModel, tasks.Joined: JoinedModel, tasks.Contrast: TowersModel}
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 
 
@@ -109,7 +111,8 @@ def auto_names(class_name: str) -> list[str]:
         return []
     spec, names = found[1].HEADS[class_name], []
     if isinstance(spec, tasks.Base):
-        return ["AutoModel"]
+        fits = [f"AutoModelFor{words}" for words in _FITS if _choose(found[1], words) == class_name]
+        return [*fits, "AutoModel"]
     if isinstance(spec, tasks.Backbone):
         return ["AutoBackbone"]
     for words in _FITS:

@@ -284,8 +284,8 @@ def _routed(model: PreTrainedModel, record: Record, layout: Layout) -> dict[str,
 
 
 def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
-    if isinstance(model.body, Composite):
-        fields = getattr(model.head, "fields", model.body.fields)
+    fields = getattr(model.head, "fields", getattr(model.body, "fields", None))
+    if fields is not None:
         kind = answers.made(f"{type(model).__name__}Output", fields)
     else:
         kind = result_type(model)
@@ -318,7 +318,7 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
         return results.Seq2SeqModelOutput
     if isinstance(model.body, Pyramid):
         return results.ImageModelOutput
-    if model.head_spec.dense:
+    if isinstance(model.head_spec, tasks.Base) and model.head_spec.pools:
         return results.BaseModelOutputWithPoolingAndCrossAttentions
     if crossed:
         return results.BaseModelOutputWithPastAndCrossAttentions

@@ -47,7 +47,7 @@ def steps(
         return model.stack.embed.steps(model.stack, model.head.scores, prompt)
     given = dict(inputs)
     cache, cached = _cache(model, given), given.pop("use_cache", True)
-    asked = passes._Asked(
+    asked = call.Asked(
         given.pop("output_hidden_states", False), given.pop("output_attentions", False), False
     )
     whole, memory, before = mask, passes.outer(model, given), {}
@@ -194,7 +194,7 @@ def cache_bytes(model: PreTrainedModel, rows: int, tokens: int, *, source: int =
 
 
 def _memory(
-    model: PreTrainedModel, given: dict[str, Any], asked: passes._Asked, outer: Memory
+    model: PreTrainedModel, given: dict[str, Any], asked: call.Asked, outer: Memory
 ) -> tuple[Memory, dict[str, Any]]:
     """Return what the decoder attends to, packed, and what the encoder shows."""
     if outer[0] is not None:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-Pick = Literal["first", "last", "eos", "end", "mean"]  # which token stands for its sequence
+# Which token stands for its sequence; "eot" is the first end of a text, "rest" all but the first.
+Pick = Literal["first", "last", "eos", "eot", "end", "mean", "rest"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -61,9 +62,19 @@ class Base(Head):
     pick: Pick = "first"
 
     @property
+    def pools(self) -> bool:
+        """Whether one vector is made of all states."""
+        return bool(self.dense or self.norm or self.make or self.pick in ("mean", "eot"))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """It has none."""
         return ()
+
+
+@dataclass(frozen=True)
+class Contrast(Base):
+    """How well each image goes with each text."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,18 @@ class SequenceHead(Head):
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         return super().rows(settings) | ({"head.summary.map": self.summary} if self.summary else {})
+
+
+@dataclass(frozen=True)
+class Projection(SequenceHead):
+    """A vector for each sequence, of a width that other inputs' vectors share."""
+
+    result: str = "text_embeds"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
 
 
 @dataclass(frozen=True)
