@@ -243,7 +243,9 @@ class Config:
                 "  → correct the file, or download it again"
             )
         words = {"defaults": defaults, "synonyms": synonyms or {}}
-        made = type("PartConfig", (Config,), words).from_dict(settings, f"{file}: {key}")
+        words["model_type"] = str(settings.get("model_type", ""))
+        kind = type("PartConfig", (Config,), words)
+        made = kind.from_dict(settings, f"{file}: {key}") if defaults else kind(**settings)
         reads = self.part_reads.setdefault(key, set())
         made.__dict__.update(name_or_path=self.name_or_path, read_keys=reads)
         if settings is stored:

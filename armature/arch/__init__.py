@@ -42,6 +42,7 @@ SYNONYMS = {
     "encoder-decoder": "encoder_decoder",
     "openai-gpt": "openai_gpt",
     "transfo-xl": "transfo_xl",
+    "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }
 
@@ -244,6 +245,11 @@ def rotary(c: Config, default_theta: float = 10000.0) -> Rotary:
 Part = tuple[ModuleType, Config]
 
 
+# Settings of a body that speak of a head on it, or of its tokenizer.
+_OF_HEADS = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings")
+_OF_HEADS += ("add_cross_attention", "classifier_dropout")
+
+
 def tower(c: Config, key: str, model_type: str = "") -> Part:
     """Return one of several bodies, whose settings the file nests under `key`.
 
@@ -252,8 +258,21 @@ def tower(c: Config, key: str, model_type: str = "") -> Part:
         key: where the settings are.
         model_type: the body's architecture; "": as the settings say.
     """
-    arch = find(model_type or str(getattr(c, key).get("model_type")))
-    return arch, c.part(key, arch.DEFAULTS, arch.SYNONYMS)
+    arch = find(model_type or getattr(c, key).model_type)
+    part = c.part(key, arch.DEFAULTS, arch.SYNONYMS)
+    part.read_keys.update((*arch.UNUSED, *_OF_HEADS))
+    return arch, part
+
+
+def tower_alone(c: Config, key: str, model_type: str) -> Any:
+    """Return the anatomy of one of several bodies, beside which the file's others mean nothing."""
+    for other in c.data:
+        if other.endswith("_config") and other != key:
+            part = c.part(other, {})
+            part.read_keys.update(part.data)
+    c.read_keys.update(("projection_dim", "logit_scale_init_value"))
+    arch, part = tower(c, key, model_type)
+    return arch.spec(part)
 
 
 def tower_names(text: Part, vision: Part) -> dict[str, str | View]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import Part, find, tower, tower_names
+from armature.arch import Part, find, tower, tower_alone, tower_names
 from armature.checkpoint.views import View, behind
 from armature.config import Config
 from armature.model.spec import Own, Stack
@@ -41,8 +41,7 @@ def _vision(c: Config) -> Part:
 
 
 def _one_tower(c: Config) -> Stack:
-    arch, part = _vision(c)
-    return arch.spec(part)
+    return tower_alone(c, "vision_config", "clip_vision_model")
 
 
 def _classifier(spec: ImageClassifier, c: Config, body: Any) -> Any:

@@ -71,7 +71,7 @@ NAMES = {
     "norm":                 "final_layer_norm",
 }
 IGNORED = ("embeddings.position_ids",)
-UNUSED = ("projection_dim", "dropout")
+UNUSED = ("projection_dim", "dropout", "bos_token_id", "pad_token_id")
 
 HEADS = {
     "CLIPTextModel":               Base(pick="eot"),
