@@ -132,7 +132,9 @@ def load(  # noqa: PLR0913
     ]
     _refuse(report, weights)
     for place in absent:
-        fresh = torch.empty_like(place.tensor, device="cpu", dtype=dtype or torch.float32)
+        counts = not place.tensor.is_floating_point()
+        kind = place.tensor.dtype if counts else dtype or torch.float32
+        fresh = torch.empty_like(place.tensor, device="cpu", dtype=kind)
         initialise(place.module, place.name, fresh)
         place.fill(fresh)
     return report
