@@ -37,11 +37,15 @@ class Place:
     @property
     def is_buffer(self) -> bool:
         """Whether the tensor is a constant that files may leave out."""
-        return self.name in self.module._buffers
+        return self.name in self.module._buffers and self.name not in self._needed
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return getattr(self.module, "needed", ())
 
     def fill(self, tensor: Tensor) -> None:
         """Hang a real tensor in the place of the one without memory."""
-        if self.is_buffer:
+        if self.name in self.module._buffers:
             self.module._buffers[self.name] = tensor
         else:
             trained = tensor.is_floating_point()

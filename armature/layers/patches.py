@@ -38,6 +38,25 @@ class Images:
         return cls(given["pixel_values"], given.get("bool_masked_pos"), stretch)
 
 
+def checked(pixels: Tensor, weight: Tensor) -> Tensor:
+    """Return images as the convolution with this weight takes them.
+
+    Raises:
+        ArgumentError: they are no batch, have other channels, or are not scaled.
+    """
+    if pixels.dim() != 4 or pixels.shape[1] != weight.shape[1] or not pixels.numel():
+        raise ArgumentError(
+            f"pixel_values has the shape {tuple(pixels.shape)}: give a batch of images "
+            f"(B, {weight.shape[1]}, height, width)"
+        )
+    if not pixels.is_floating_point():
+        raise ArgumentError(
+            f"pixel_values hold whole numbers ({pixels.dtype}): let the checkpoint's image "
+            "processor scale them first"
+        )
+    return pixels.to(weight.dtype)
+
+
 class Convolution(nn.Conv2d):
     """A convolution over images."""
 
@@ -88,24 +107,10 @@ class Patches(nn.Module):
         return self.dropout(x).permute(0, 3, 1, 2)
 
     def _padded(self, pixels: Tensor) -> Tensor:
-        pixels = self._checked(pixels)
+        pixels = checked(pixels, self.patch.weight)
         down, across = self.patch.weight.shape[2:]
         below, right = -pixels.shape[2] % down, -pixels.shape[3] % across
         return F.pad(pixels, (0, right, 0, below)) if below or right else pixels
-
-    def _checked(self, pixels: Tensor) -> Tensor:
-        weight = self.patch.weight
-        if pixels.dim() != 4 or pixels.shape[1] != weight.shape[1] or not pixels.numel():
-            raise ArgumentError(
-                f"pixel_values has the shape {tuple(pixels.shape)}: give a batch of images "
-                f"(B, {weight.shape[1]}, height, width)"
-            )
-        if not pixels.is_floating_point():
-            raise ArgumentError(
-                f"pixel_values hold whole numbers ({pixels.dtype}): let the checkpoint's image "
-                "processor scale them first"
-            )
-        return pixels.to(weight.dtype)
 
     def _hide(self, x: Tensor, masked: Tensor) -> Tensor:
         """Put the trained vector in the place of hidden patches."""
@@ -161,7 +166,7 @@ class PatchTokens(Patches):
             ArgumentError: there is no image, or none that holds a patch.
         """
         images = Images.of(given)
-        pixels = self._checked(images.pixels)
+        pixels = checked(images.pixels, self.patch.weight)
         sides = [
             side // patch
             for side, patch in zip(pixels.shape[2:], self.patch.kernel_size, strict=True)
@@ -178,7 +183,7 @@ class PatchTokens(Patches):
     def forward(self, inputs: Inputs) -> Tensor:  # type: ignore[override]
         """Images → (N, D): of each the vectors that stand for it, then its patches."""
         images: Images = inputs.further["images"]
-        pixels = self._checked(images.pixels)
+        pixels = checked(images.pixels, self.patch.weight)
         x = self.patch(pixels).permute(0, 2, 3, 1)  # (B, down, across, D)
         if images.masked is not None:
             x = self._hide(x, images.masked)

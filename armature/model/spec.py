@@ -318,18 +318,28 @@ class Untied(EncoderDecoder):
 class Stage:
     """Blocks of one resolution, and what halves it afterwards."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block | Own, ...]  # on tokens; blocks of one's own are on maps
     down: Own | None = None
+
+
+@dataclass(frozen=True)
+class Entered(Stage):
+    """What halves it comes before its blocks."""
 
 
 @dataclass(frozen=True)
 class Pyramid:
     """Stages of feature maps, each coarser than the one before."""
 
-    embed: Patches
+    embed: Patches | Own
     stages: tuple[Stage, ...]
     norm: Norm | None = None
     dropout: Dropout = Dropout()
+
+
+@dataclass(frozen=True)
+class Stemless(Pyramid):
+    """Its states begin with the first stage's; what is embedded counts for none."""
 
 
 Body = Stack | EncoderDecoder | Pyramid | Own  # of one's own: see `model.composite`

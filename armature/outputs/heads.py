@@ -91,7 +91,10 @@ class Pooler(HeadModule):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → pooler_output."""
-        return {"pooler_output": self.score(pick(x, given, self.spec.pick, self.config))}
+        pooled = self.score(pick(x, given, self.spec.pick, self.config))
+        if isinstance(self.spec, tasks.PooledMap):
+            pooled = pooled[..., None, None]
+        return {"pooler_output": pooled}
 
 
 class Words(HeadModule):

@@ -19,7 +19,7 @@ from armature.model import call
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import losses, tasks
-from armature.outputs.heads import Given, Sequences
+from armature.outputs.heads import Given, Sequences, read
 
 
 class FeatureMaps(nn.Module):
@@ -34,7 +34,8 @@ class FeatureMaps(nn.Module):
         self.norms = None
         if spec.norms:
             pairs = zip(self.names, self.channels, strict=True)
-            self.norms = nn.ModuleDict({name: LayerNorm(width) for name, width in pairs})
+            eps = float(read(spec.eps, config))
+            self.norms = nn.ModuleDict({name: LayerNorm(width, eps) for name, width in pairs})
 
     def forward(self, maps: Mapping[int, Tensor]) -> tuple[Tensor, ...]:
         """Stage → (B, D, height, width) → the maps asked for, in their order."""
@@ -169,8 +170,10 @@ def see(
         ArgumentError: there is no image, or its size does not fit.
     """
     images = Images.of(given)
-    states = call.layers(asked.states, body.depth + 1, "output_hidden_states")
-    shares = call.layers(asked.attentions, body.depth, "output_attentions")
+    count = body.depth + 1 - body.first
+    states = call.layers(asked.states, count, "output_hidden_states")
+    states = tuple(index + body.first for index in states)
+    shares = call.layers(asked.attentions, body.attentions, "output_attentions")
     if isinstance(head, FeatureMaps):
         record = call.record((*states, *head.stages), shares)
         body.features(images, record)
@@ -179,9 +182,11 @@ def see(
     else:
         record = call.record(states, shares)
         found = _read(body, head, images, record, given.get("labels"))
-        found["reshaped_hidden_states"] = maps = _maps(record, states)
-        found["hidden_states"] = maps and tuple(x.flatten(2).transpose(1, 2) for x in maps)
-    found["attentions"] = call.recorded(record.kept_attentions, shares)
+        found["hidden_states"] = maps = _maps(record, states)
+        if maps and not body.maps:
+            found["reshaped_hidden_states"] = maps
+            found["hidden_states"] = tuple(x.flatten(2).transpose(1, 2) for x in maps)
+    found["attentions"] = call.recorded(record.kept_attentions, shares) or None
     return found
 
 
@@ -201,4 +206,4 @@ def _read(
     tokens = x.permute(0, 2, 3, 1).flatten(0, 2)
     given = Given(layout, labels={} if labels is None else {"labels": labels})
     found = {} if head is None else head(tokens, given)
-    return found | {"last_hidden_state": layout.unpack(tokens)}
+    return found | {"last_hidden_state": x if body.maps else layout.unpack(tokens)}

@@ -67,6 +67,13 @@ class Base(Head):
 
 
 @dataclass(frozen=True)
+class PooledMap(Base):
+    """The mean of the last map, kept as a map of one place."""
+
+    pick: Pick = "mean"
+
+
+@dataclass(frozen=True)
 class WordHead(Head):
     """Base of heads that score every word of the vocabulary."""
 
@@ -237,6 +244,7 @@ class BeamSpans(Head):
 class Backbone(Head):
     """The feature maps of a pyramid's stages."""
 
+    eps: float | str = 1e-5
     norms: str = ""  # one for each map, by the stage's name
 
     @property
