@@ -40,6 +40,11 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "ImageSegmentation": (),
+    "SemanticSegmentation": (),
+    "InstanceSegmentation": (),
+    "UniversalSegmentation": (),
+    "DepthEstimation": (),
 }
 
 

@@ -12,6 +12,7 @@ element of our parameter belongs to exactly one pair.
     Joined("name")            of a packed map, its parts one after another
     T("name")                 transposed; of a packed map, its parts one after another
     Grouped("name")           rows of q, k and v interleaved by key-value head
+    Behind("word", row)       any of these, its names behind a further word
 
 Nothing here imports torch: views only use methods of the tensors they are given.
 """
@@ -169,6 +170,22 @@ class Stacked(Plain):
                 full = fill(name.replace("{e}", str(index))) + ".weight"
                 yield Pair(full, (rows, *target.shape[2:]), _layer_span(index, start, rows))
                 start += rows
+
+
+@dataclass(frozen=True)
+class Behind(View):
+    """Another word, of a body inside another: its names stand behind a further one."""
+
+    word: str
+    row: View
+
+    def templates(self) -> tuple[str, ...]:
+        """Return the disk's names, with {i} still in them."""
+        return tuple(f"{self.word}.{template}" for template in self.row.templates())
+
+    def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
+        """Yield the pairs of one parameter."""
+        yield from self.row.pairs(target, lambda template: fill(f"{self.word}.{template}"))
 
 
 def as_view(row: str | View) -> View:

@@ -282,5 +282,15 @@ class MaskedImage(Head):
         return ()
 
 
+@dataclass(frozen=True)
+class MaskClassifier(Head):
+    """A class and a mask for each of a few queries."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Masks and their classes, and whether the answers of all blocks are wanted."""
+        return ("mask_labels", "class_labels", "output_auxiliary_logits")
+
+
 OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
 WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt
