@@ -53,11 +53,3 @@ class ShiftedRMSNorm(RMSNorm):
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) → (…, D)."""
         return (self._scaled(x) * (1.0 + self.weight.float())).to(x.dtype)
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of maps (Ioffe and Szegedy, 2015), by statistics that a file holds."""
-
-    def reset_parameters(self) -> None:
-        """Leave the weights as they are: they are filled once, by a file or by the model."""
-        self.reset_running_stats()

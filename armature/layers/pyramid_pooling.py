@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from armature.layers.norm import BatchNorm
+from armature.layers.conv import ConvNorm
 from armature.layers.patches import Convolution
 
 
-class NormedConvolution(nn.Module):
-    """A convolution that keeps the size of maps, a batch norm, and a rectifier."""
-
-    def __init__(self, channels: int, width: int, side: int = 3) -> None:
-        super().__init__()
-        self.conv = Convolution(channels, width, side, padding=side // 2, bias=False)
-        self.norm = BatchNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, height, width) → (B, D, height, width)."""
-        return F.relu(self.norm(self.conv(x)))
+def _rectified(inputs: int, outputs: int, side: int = 3) -> ConvNorm:
+    return ConvNorm(inputs, outputs, side, act="relu")
 
 
 class PyramidDecoder(nn.Module):
@@ -47,11 +39,11 @@ class PyramidDecoder(nn.Module):
         super().__init__()
         *finer, coarsest = channels
         self.squares = tuple(squares)
-        self.pooled = nn.ModuleList(NormedConvolution(coarsest, width, 1) for _ in squares)
-        self.gather = NormedConvolution(coarsest + len(self.squares) * width, width)
-        self.lateral = nn.ModuleList(NormedConvolution(one, width, 1) for one in finer)
-        self.smooth = nn.ModuleList(NormedConvolution(width, width) for _ in finer)
-        self.fuse = NormedConvolution(len(channels) * width, width)
+        self.pooled = nn.ModuleList(_rectified(coarsest, width, 1) for _ in squares)
+        self.gather = _rectified(coarsest + len(self.squares) * width, width)
+        self.lateral = nn.ModuleList(_rectified(one, width, 1) for one in finer)
+        self.smooth = nn.ModuleList(_rectified(width, width) for _ in finer)
+        self.fuse = _rectified(len(channels) * width, width)
         self.out = Convolution(width, labels, 1)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -86,10 +78,8 @@ class ConvolutionDecoder(nn.Module):
         """
         super().__init__()
         sizes = [channels, *(width for _ in range(depth))]
-        self.convs = nn.ModuleList(
-            NormedConvolution(one, two) for one, two in zip(sizes, sizes[1:], strict=False)
-        )
-        self.rejoin = NormedConvolution(channels + sizes[-1], width) if rejoin else None
+        self.convs = nn.ModuleList(_rectified(one, two) for one, two in pairwise(sizes))
+        self.rejoin = _rectified(channels + sizes[-1], width) if rejoin else None
         self.out = Convolution(width, labels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
