@@ -40,10 +40,10 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
-    "ImageSegmentation": (),
-    "SemanticSegmentation": (),
+    "SemanticSegmentation": (tasks.Segmenter,),
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
+    "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
     "DepthEstimation": (),
 }
 

@@ -85,7 +85,8 @@ class PreTrainedModel(nn.Module):
         if options.pop("add_pooling_layer", True) is False and self._is_base:
             self.head = None
         embed: Any = getattr(self.body, "embed", None)
-        if hasattr(embed, "learn_mask") and options.pop("use_mask_token", False):
+        masks = bool(self.config.get("use_mask_token", False))
+        if hasattr(embed, "learn_mask") and options.pop("use_mask_token", masks):
             embed.learn_mask()
         if isinstance(self.head, Tokens) and options.pop("crf", False):
             self.head.learn_chain()

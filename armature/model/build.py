@@ -23,6 +23,7 @@ from armature.model.block import (
     PostBlock,
     PreBlock,
     SandwichBlock,
+    ScaledBlock,
 )
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.pyramid import MapStage, Pyramid, Stage
@@ -76,6 +77,7 @@ _ORDERS: dict[type[spec.Pre], tuple[type[Block], tuple[str, ...]]] = {
     spec.Pre: (PreBlock, ("attn_norm", "mlp_norm")),
     spec.Post: (PostBlock, ("attn_norm", "mlp_norm")),
     spec.Sandwich: (SandwichBlock, ("attn_norm", "attn_post", "mlp_norm", "mlp_post")),
+    spec.Scaled: (ScaledBlock, ("attn_norm", "mlp_norm")),
     spec.Late: (LateBlock, ("attn_post", "mlp_post")),
     spec.Parallel: (ParallelBlock, ("attn_norm",)),
     spec.ParallelTwo: (ParallelBlock, ("attn_norm", "mlp_norm")),
@@ -187,7 +189,9 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
         case spec.PatchTokens():
             taught = isinstance(description, spec.TaughtPatchTokens)
             extra = ("cls", "teacher") if taught else ("cls",)
-            return PatchTokens(description.width, description.shape, description.grid, extra)
+            made = PatchTokens(description.width, description.shape, description.grid, extra)
+            made.stretches = isinstance(description, spec.StretchedPatchTokens)
+            return made
         case spec.Patches():
             return _patches(description)
 
@@ -225,7 +229,7 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         rotary[repr(turn)] = made
     together = isinstance(description, spec.NormedTogether)
     kv_heads = description.kv_heads or description.heads
-    return (TogetherNormedAttention if together else SelfAttention)(
+    made = (TogetherNormedAttention if together else SelfAttention)(
         width,
         description.heads,
         description.width,
@@ -238,6 +242,9 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         norms=_norms(description, kv_heads),
         cap=description.cap,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.qkv.k.bias = None
+    return made
 
 
 def _norms(description: spec.Attention, kv_heads: int) -> tuple[nn.Module, nn.Module] | None:
@@ -318,6 +325,9 @@ def _set_dropout(body: nn.Module, dropout: spec.Dropout) -> None:
     skipping = [module for module in body.modules() if hasattr(module, "path")]
     for index, module in enumerate(skipping):
         module.path = dropout.path * index / max(len(skipping) - 1, 1)  # type: ignore[assignment]
+    blocks = body.blocks if isinstance(body, Stack) else ()
+    for index, block in enumerate(blocks):
+        block.skips = dropout.path * index / max(len(blocks) - 1, 1)  # type: ignore[assignment]
     for module in body.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout.hidden

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-Pick = Literal["first", "last", "eos", "end", "mean"]  # which token stands for its sequence
+# Which token stands for its sequence: the mean of an image's patches alone, or the first beside it.
+Pick = Literal["first", "last", "eos", "end", "mean", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -22,7 +23,8 @@ class Head:
     """Base of the heads: the parts of the path by their names on disk, "" where absent."""
 
     dense: str = ""
-    gate: str = ""  # config key: where it is false, there is neither the dense map nor `act`
+    gate: str = ""  # config key: where it is false, there is no dense map, no norm, and no other
+    # token than the first is picked
     act: str = "linear"
     norm: str = ""
     eps: float | str = "@layer_norm_eps"
@@ -64,6 +66,11 @@ class Base(Head):
     def labels(self) -> tuple[str, ...]:
         """It has none."""
         return ()
+
+
+@dataclass(frozen=True)
+class Pooled(Base):
+    """The body, and what stands for each image or sound, with or without a dense map."""
 
 
 @dataclass(frozen=True)
@@ -270,6 +277,11 @@ class TaughtImageClassifier(ImageClassifier):
     def labels(self) -> tuple[str, ...]:
         """It has none: teachers are for training."""
         return ()
+
+
+@dataclass(frozen=True)
+class Segmenter(Head):
+    """Scores of classes for each pixel."""
 
 
 @dataclass(frozen=True)
