@@ -42,7 +42,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "SemanticSegmentation": (tasks.Segmenter,),
-    "CTC": (tasks.Transcriber,),
+    "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
     "AudioFrameClassification": (tasks.FrameClassifier,),
     "AudioXVector": (tasks.Speakers,),
