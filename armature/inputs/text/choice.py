@@ -48,6 +48,8 @@ _ARCHITECTURES = {
     "T5Tokenizer": "t5 mt5 longt5",
     "TransfoXLTokenizer": "transfo-xl",
     "UnilmTokenizer": "unilm",
+    "Wav2Vec2CTCTokenizer": "wav2vec2 wavlm hubert data2vec-audio",
+    "WhisperTokenizer": "whisper",
     "XLMRobertaTokenizer": "xlm-roberta",
     "XLMTokenizer": "xlm",
     "XLNetTokenizer": "xlnet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from armature.inputs.text.family import Family
@@ -365,11 +366,11 @@ def family_of(name: str) -> Family | None:
 
 @cache
 def _class(name: str) -> type[Tokenizer]:
-    from armature.inputs.text.tokenizer import Tokenizer
-
-    body: dict[str, Any] = {"family": BY_NAME[name], "__module__": __name__}
-    body["__doc__"] = f"{name}: see `Tokenizer`."
-    return type(name, (Tokenizer,), body)
+    family = BY_NAME[name]
+    module, _, base = (family.methods or "tokenizer.Tokenizer").partition(".")
+    body: dict[str, Any] = {"family": family, "__module__": __name__}
+    body["__doc__"] = f"{name}: see `{base}`."
+    return type(name, (getattr(import_module(f"armature.inputs.text.{module}"), base),), body)
 
 
 def tokenizer_class(name: str) -> type[Tokenizer] | None:
