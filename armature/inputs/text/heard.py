@@ -68,6 +68,8 @@ class LabelTokenizer(Tokenizer):
             output_char_offsets: Whether to return the moments of letters.
             output_word_offsets: Whether to return the moments of words.
         """
+        if not tokens:
+            return {"text": "", "char_offsets": [], "word_offsets": []}
         letters, place = [], 0
         groups = groupby(tokens) if group_tokens else ((token, [token]) for token in tokens)
         for token, group in groups:
