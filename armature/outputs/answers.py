@@ -48,6 +48,19 @@ CROSSED = PLAIN | {tasks.CausalLM: results.CausalLMOutputWithCrossAttentions}
 
 
 @torch.compiler.assume_constant_result  # no graph makes classes
+def made(name: str, fields: tuple[str, ...]) -> type[ModelOutput]:
+    """Return a kind of result of this name with these fields."""
+    return _made(name, fields)
+
+
+@cache
+def _made(name: str, fields: tuple[str, ...]) -> type[ModelOutput]:
+    doc = {"__doc__": f"Holds {', '.join(fields)}.", "__module__": ModelOutput.__module__}
+    rows = [(field, Any, None) for field in fields]
+    return make_dataclass(name, rows, bases=(ModelOutput,), namespace=doc, eq=False)
+
+
+@torch.compiler.assume_constant_result  # no graph makes classes
 def widened(kind: type[ModelOutput], **after: str) -> type[ModelOutput]:
     """Return a kind of result with further fields.
 

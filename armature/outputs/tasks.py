@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-Pick = Literal["first", "last", "eos", "end", "mean"]  # which token stands for its sequence
+# Which token stands for its sequence: the mean of an image's patches alone, or the first beside it.
+Pick = Literal["first", "last", "eos", "end", "mean", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -22,7 +23,8 @@ class Head:
     """Base of the heads: the parts of the path by their names on disk, "" where absent."""
 
     dense: str = ""
-    gate: str = ""  # config key: where it is false, there is neither the dense map nor `act`
+    gate: str = ""  # config key: where it is false, there is no dense map, no norm, and no other
+    # token than the first is picked
     act: str = "linear"
     norm: str = ""
     eps: float | str = "@layer_norm_eps"
@@ -39,6 +41,12 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The arguments of a call in which it takes its labels."""
+        return ("labels",)
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -54,6 +62,23 @@ class Base(Head):
 
     pick: Pick = "first"
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Pooled(Base):
+    """The body, and what stands for each image or sound, with or without a dense map."""
+
+
+@dataclass(frozen=True)
+class PooledMap(Base):
+    """The mean of the last map, kept as a map of one place."""
+
+    pick: Pick = "mean"
+
 
 @dataclass(frozen=True)
 class WordHead(Head):
@@ -64,7 +89,6 @@ class WordHead(Head):
     untied_bias: str = ""  # another name of the output's bias where words have their own matrix
     tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
     rest: str = ""  # map of what is left of a state where words are narrower than states
-    make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -100,6 +124,11 @@ class DoubleHeads(CausalLM):
 
     summary: str = ""  # map of the token that the config's `summary_…` settings pick
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Words, the right continuation, and where each one ends."""
+        return ("labels", "mc_labels", "mc_token_ids")
+
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         return super().rows(settings) | {"head.summary.map": self.summary}
@@ -125,6 +154,11 @@ class PreTraining(WordHead):
     result: str = "seq_relationship_logits"
     label: str = "next_sentence_label"
     orders: int = 2  # scores of the order; 0: one for each label of the config
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Words, and the order."""
+        return ("labels", self.label)
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -182,12 +216,22 @@ class Detector(Head):
 class Spans(Head):
     """Scores of the first and the last token of an answer."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The two tokens."""
+        return ("start_positions", "end_positions")
+
 
 @dataclass(frozen=True)
 class BeamSpans(Head):
     """The likeliest first tokens of an answer, for each the likeliest last, and if there is one."""
 
     path: str = ""  # before the names of its maps
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The two tokens, the one that sums up, if there is an answer, and what cannot be one."""
+        return ("start_positions", "end_positions", "cls_index", "is_impossible", "p_mask")
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -207,7 +251,13 @@ class BeamSpans(Head):
 class Backbone(Head):
     """The feature maps of a pyramid's stages."""
 
+    eps: float | str = 1e-5
     norms: str = ""  # one for each map, by the stage's name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -223,10 +273,25 @@ class ImageClassifier(SequenceHead):
 class TaughtImageClassifier(ImageClassifier):
     """Scores of labels by an image's own token and by its teacher's, and their mean."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none: teachers are for training."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Segmenter(Head):
+    """Scores of classes for each pixel."""
+
 
 @dataclass(frozen=True)
 class MaskedImage(Head):
     """The pixels of hidden patches."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none: the images tell."""
+        return ()
 
 
 OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
