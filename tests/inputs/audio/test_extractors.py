@@ -14,7 +14,7 @@ from armature.errors import ArgumentError, CheckpointError, ConfigError, Unknown
 from armature.inputs.audio.extractor import feature_extractor_class
 from armature.inputs.audio.kinds import KINDS, OF_TYPES
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "sounds"
+GOLDEN = Path(__file__).parents[2] / "golden" / "hearing"
 CASES = json.loads((GOLDEN / "cases.json").read_text())
 
 

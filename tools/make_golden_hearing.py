@@ -1,6 +1,6 @@
 """Record what the reference library's feature extractors make of sounds.
 
-    python tools/make_golden_sounds.py        writes tests/golden/sounds/expected.npz
+    python tools/make_golden_hearing.py        writes tests/golden/hearing/expected.npz
 
 Needs the extra `reference`. The sounds are made anew from numbers by whoever compares.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-FOLDER = Path(__file__).parents[1] / "tests" / "golden" / "sounds"
+FOLDER = Path(__file__).parents[1] / "tests" / "golden" / "hearing"
 
 # name → the class, its settings, the lengths of the sounds, the options of the call
 CASES = {
