@@ -276,13 +276,16 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
 def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
     if description is None or isinstance(description, spec.Own):
         return None if description is None else description.make()
-    return CrossAttention(
+    made = CrossAttention(
         width,
         description.heads,
         description.width,
         bias=description.bias,
         scale=description.scale,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.kv.k.bias = None
+    return made
 
 
 def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:

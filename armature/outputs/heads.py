@@ -31,6 +31,7 @@ class Given:
     choices: int = 1  # continuations of each sequence
     mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
     leading: int = 0  # tokens before the patches of an image
+    further: dict[str, Any] = field(default_factory=dict)  # what embeddings of one's own tell
 
 
 class Spare(nn.Module):

@@ -41,6 +41,7 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
     make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     @property
@@ -142,6 +143,13 @@ class Seq2SeqLM(WordHead):
 @dataclass(frozen=True)
 class Joined(Seq2SeqLM):
     """The word head of a decoder that was trained apart from its encoder."""
+
+
+@dataclass(frozen=True)
+class Transcriber(Seq2SeqLM):
+    """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
+
+    only: tuple[str, ...] = ("SpeechSeq2Seq",)
 
 
 @dataclass(frozen=True)
@@ -294,5 +302,65 @@ class MaskedImage(Head):
         return ()
 
 
+@dataclass(frozen=True)
+class Transcriber(Head):
+    """Scores of letters for each frame of a sound, read with a blank between (CTC)."""
+
+
+@dataclass(frozen=True)
+class Blended(Head):
+    """Base of heads of sounds that may read a blend of all blocks' states."""
+
+    blend: str = ""  # weights of the blend, where the config's `use_weighted_layer_sum` asks for it
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.blend": self.blend}
+
+
+@dataclass(frozen=True)
+class SoundClassifier(Blended):
+    """Scores of labels for each sound, by the mean of its frames."""
+
+
+@dataclass(frozen=True)
+class FrameClassifier(Blended):
+    """Scores of labels for each frame of a sound."""
+
+
+@dataclass(frozen=True)
+class Speakers(Blended):
+    """A vector for the voice in each sound, and its scores."""
+
+    layers: str = ""  # convolutions before frames become one vector
+    vector: str = ""  # map to that vector
+    voices: str = ""  # weights of the voices that training knows
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        further = {"head.layers": self.layers, "head.vector": self.vector}
+        return super().rows(settings) | further | {"head.voices": self.voices}
+
+
+@dataclass(frozen=True)
+class Contrast(Head):
+    """Hidden frames, to be told from others by vectors of a codebook."""
+
+    codes: str = ""  # the codebook, and the map that chooses from it
+    chooses: str = ""
+    project: str = ""  # map of what was chosen
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The frames that each hidden one is told from."""
+        return ("sampled_negative_indices",)
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        rows = {"head.codes": self.codes, "head.chooses": self.chooses}
+        return super().rows(settings) | rows | {"head.project": self.project}
+
+
+OF_SOUNDS = (Transcriber, Blended, Contrast)  # heads that nothing else has
 OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
 WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt
