@@ -273,12 +273,10 @@ class AutomaticSpeechRecognitionPipeline(SoundPipeline):
         if not asked:
             return {"text": self.tokenizer.decode(labels)}
         made = self.tokenizer.decode(labels, output_char_offsets=True, output_word_offsets=True)
-        seconds = self.step / self.extractor.sampling_rate
+        step, rate = self.step, self.extractor.sampling_rate
+        ends = ("start_offset", "end_offset")
         chunks = [
-            {
-                "text": one[asked],
-                "timestamp": (one["start_offset"] * seconds, one["end_offset"] * seconds),
-            }
+            {"text": one[asked], "timestamp": tuple(one[end] * step / rate for end in ends)}
             for one in made[f"{asked}_offsets"]
         ]
         return {"text": made["text"], "chunks": chunks}
