@@ -42,6 +42,8 @@ class Join:
     """The method of `Processor` that makes one batch of texts and pictures or sounds."""
     text: Mapping[str, Any] = field(default_factory=dict)
     """Options of the tokenizer unless a call says otherwise."""
+    pictures: str = "pixel_values"
+    """What the model calls pictures of pages."""
     leaves_out: tuple[str, ...] = ()
     """What the tokenizer makes, but the model does not read."""
 
@@ -63,7 +65,7 @@ JOINS: dict[str, Join] = {
     "TrOCRProcessor": Join(way="as_labels"),
     "OwlViTProcessor": Join(way="queries", text={"padding": "max_length", "return_tensors": "pt"}),
     **dict.fromkeys(("Wav2Vec2Processor", "Speech2TextProcessor", "WhisperProcessor"), _SPOKEN),
-    "LayoutLMv2Processor": Join(way="on_pages"),
+    "LayoutLMv2Processor": Join(way="on_pages", pictures="image"),
     "LayoutLMv3Processor": Join(way="on_pages"),
 }
 # Classes that need what is not here, and the class that does the rest.
@@ -134,6 +136,9 @@ class Processor:
     @property
     def model_input_names(self) -> list[str]:
         """Return the names of what it makes."""
+        if self.join.way == "on_pages":
+            names = ["bbox", *self.tokenizer.model_input_names, self.join.pictures]
+            return list(dict.fromkeys(names))
         text, senses = self.tokenizer.model_input_names, self.senses.model_input_names
         if self.join.way == "as_labels":
             return [*senses, "labels"]
@@ -210,7 +215,7 @@ class Processor:
         from armature.inputs.pages import read_pages
 
         self._need(seen, seen)
-        return read_pages(self, seen, text, options)
+        return read_pages(self, seen, text, options, name=self.join.pictures)
 
     def _need(self, seen: Any, text: Any) -> None:
         if seen is None and text is None:

@@ -27,6 +27,8 @@ _ARCHITECTURES = {
     "GemmaTokenizer": "gemma gemma2 gemma3 gemma3_text",
     "LEDTokenizer": "led",
     "LayoutLMTokenizer": "layoutlm",
+    "LayoutLMv2Tokenizer": "layoutlmv2",
+    "LayoutLMv3Tokenizer": "layoutlmv3",
     "LlamaTokenizer": "llama",
     "LongformerTokenizer": "longformer",
     "M2M100Tokenizer": "m2m_100",

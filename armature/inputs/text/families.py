@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from armature.inputs.text.family import Family
 from armature.inputs.text.languages import BART_25
-from armature.inputs.text.more_families import MORE
+from armature.inputs.text.more_families import MORE, of_pages
 
 if TYPE_CHECKING:
     from armature.inputs.text.tokenizer import Tokenizer
@@ -356,6 +356,7 @@ FAMILIES = [
         eats_space=("mask_token",),
     ),
 ]
+FAMILIES += of_pages(BERT, ROBERTA)
 BY_NAME = {name: family for family in FAMILIES for name in (family.name, *family.aliases)}
 
 
