@@ -105,7 +105,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
-        tasks.Transcriber: TranscribingModel,
+        tasks.Scribe: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 

@@ -113,7 +113,9 @@ class Voices(Blended):
     def __init__(self, spec: tasks.Speakers, config: Config, sizes: Sizes) -> None:
         widths, out = list(config.tdnn_dim), config.xvector_output_dim
         super().__init__(spec, config, (sizes[0], widths[0], out))
-        shapes = zip([widths[0], *widths], widths, config.tdnn_kernel, config.tdnn_dilation)
+        shapes = zip(
+            [widths[0], *widths], widths, config.tdnn_kernel, config.tdnn_dilation, strict=False
+        )
         self.layers = nn.ModuleList(Tap(*shape) for shape in shapes)
         self.vector = Linear(2 * widths[-1], out)
         self.out = Linear(out, out)
