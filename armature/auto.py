@@ -32,6 +32,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
         tasks.MaskedLM,
         tasks.Seq2SeqLM,
         tasks.CausalLM,
+        tasks.Restorer,
     ),
     "SequenceClassification": (tasks.SequenceClassifier,),
     "TokenClassification": (tasks.TokenClassifier,),

@@ -280,6 +280,16 @@ class TaughtImageClassifier(ImageClassifier):
 
 
 @dataclass(frozen=True)
+class Restorer(Head):
+    """What was hidden, made of what was seen."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none: the input tells."""
+        return ()
+
+
+@dataclass(frozen=True)
 class Segmenter(Head):
     """Scores of classes for each pixel."""
 
