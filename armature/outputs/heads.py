@@ -320,10 +320,10 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
         return layout.unpack(x)[_eos(given, config)]
     if which == "mean":
         return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
-    if which in ("patches", "both"):
-        whole = layout.unpack(x)
-        mean = whole[:, given.leading :].mean(1)
-        return mean if which == "patches" else torch.cat((whole[:, 0], mean), -1)
+    if which in ("leading", "patches", "both"):
+        whole, few = layout.unpack(x), given.leading
+        mean = (whole[:, :few] if which == "leading" else whole[:, few:]).mean(1)
+        return torch.cat((whole[:, 0], mean), -1) if which == "both" else mean
     starts, ends = layout.ends
     if which == "first":
         return x[starts]

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-# Which token stands for its sequence: the mean of an image's patches alone, or the first beside it.
-Pick = Literal["first", "last", "eos", "end", "mean", "patches", "both"]
+# Which token stands for its sequence: the mean of those before an image's patches, of the patches
+# alone, or the first beside it.
+Pick = Literal["first", "last", "eos", "end", "mean", "leading", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
