@@ -73,7 +73,8 @@ def steps(
 def _place(model: PreTrainedModel, packed: Inputs) -> Callable[[Tensor, Tensor], Tensor] | None:
     """Settle positions that count columns, or return what tells those of new tokens."""
     table = getattr(model.stack.embed, "position", None)
-    if isinstance(model.body, EncoderDecoder) or getattr(table, "by_column", False):
+    alone = model.counts_tokens or not isinstance(model.body, EncoderDecoder)
+    if not alone or getattr(table, "by_column", False):
         # HF: a decoder of two stacks takes no positions; its own count padding before a text.
         if table is not None and table.pad is not None:
             return table.after

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from armature.arch import sides, vit
 from armature.config import Config
 from armature.model.spec import Own, Stack
-from armature.outputs.tasks import AudioClassifier, Pooled
+from armature.outputs.tasks import Pooled, SequenceClassifier
 
 if TYPE_CHECKING:
     from armature.layers.embed import Inputs
@@ -52,7 +52,9 @@ def _embed(c: Config) -> Any:
             values = given.get("input_values")
             if values is None:
                 raise ArgumentError("give input_values: spectrograms from the feature extractor")
-            places = [(n - p) // s for n, p, s in zip(values.shape[:0:-1], size, steps, strict=True)]
+            places = [
+                (n - p) // s for n, p, s in zip(values.shape[:0:-1], size, steps, strict=True)
+            ]
             if values.dim() != 3 or tuple(place + 1 for place in places) != grid:
                 raise ArgumentError(
                     f"input_values has the shape {tuple(values.shape)}: give a batch of "
@@ -73,8 +75,8 @@ UNUSED = ()
 
 HEADS = {
     "ASTModel":                  Pooled(pick="leading"),
-    "ASTForAudioClassification": AudioClassifier(
-        pick="leading", norm="classifier.layernorm", out="classifier.dense"),
+    "ASTForAudioClassification": SequenceClassifier(
+        only=("AudioClassification",), pick="leading", norm="classifier.layernorm", out="classifier.dense"),
 }
 # fmt: on
 INPUTS = "sounds"

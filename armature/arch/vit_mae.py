@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from armature.arch import sides, vit
 from armature.config import Config
 from armature.model import spec as anatomy
-from armature.outputs.tasks import Base, Head, Restorer
+from armature.outputs.tasks import Base, Head, MaskedImage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -226,7 +226,9 @@ UNUSED = ("decoder_hidden_size", "decoder_intermediate_size", "decoder_num_atten
 
 HEADS = {
     "ViTMAEModel":          Base(make=_glimpsed),
-    "ViTMAEForPreTraining": Restorer(make=_restorer, names={"head.out": "decoder.decoder_pred"} | {
-        f"head.decoder.{ours}": f"decoder.{theirs}" for ours, theirs in _DECODER.items()}),
+    "ViTMAEForPreTraining": MaskedImage(
+        only=("PreTraining",), make=_restorer,
+        names={"head.out": "decoder.decoder_pred"} | {
+            f"head.decoder.{ours}": f"decoder.{theirs}" for ours, theirs in _DECODER.items()}),
 }
 # fmt: on
