@@ -76,7 +76,8 @@ UNUSED = ()
 HEADS = {
     "ASTModel":                  Pooled(pick="leading"),
     "ASTForAudioClassification": SequenceClassifier(
-        only=("AudioClassification",), pick="leading", norm="classifier.layernorm", out="classifier.dense"),
+        only=("AudioClassification",), pick="leading",
+        norm="classifier.layernorm", out="classifier.dense"),
 }
 # fmt: on
 INPUTS = "sounds"
