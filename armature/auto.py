@@ -41,6 +41,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "VideoClassification": (),
     "SemanticSegmentation": (tasks.Segmenter,),
     "CTC": (tasks.Transcriber,),
     "AudioClassification": (tasks.SoundClassifier,),
