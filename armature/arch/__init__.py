@@ -35,6 +35,7 @@ from armature.outputs.tasks import Head
 
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
+    "audio-spectrogram-transformer": "audio_spectrogram_transformer",
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
     "data2vec-vision": "data2vec_vision",
