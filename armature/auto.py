@@ -40,6 +40,8 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "SemanticSegmentation": (tasks.SemanticSegmenter,),
+    "DepthEstimation": (tasks.DepthEstimator,),
 }
 
 

@@ -127,7 +127,9 @@ def make(name: str, folder: Path) -> None:
         if name != "swin/masked":  # the same states in another order: once is enough
             outputs = {key: x for key, x in outputs.items() if not key.startswith("reshaped")}
         tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
-        tensors |= {f"{index}.out.{key}": value.clone() for key, value in outputs.items()}
+        tensors |= {
+            f"{index}.out.{key}": value.contiguous().clone() for key, value in outputs.items()
+        }
         calls.append({"name": str(index), "flags": flags})
     save_file(tensors, folder / "golden.safetensors")
     record = {"class": kind_name, "calls": calls}

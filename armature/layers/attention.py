@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from armature.batch import Layout
 from armature.layers import kernels
 from armature.layers.bias import Offsets
 from armature.layers.context import Context
+from armature.layers.dropping import Skipping
 from armature.layers.kernels import Rule
 from armature.layers.linear import Linear, LinearGroup
 from armature.layers.position import Rotary
@@ -111,7 +111,7 @@ class TogetherNormedAttention(SelfAttention):
         return self._heads(q), self._heads(k), self._heads(v)
 
 
-class WindowAttention(SelfAttention):
+class WindowAttention(SelfAttention, Skipping):
     """Attention inside squares of a map, each a sequence of its own (Liu et al., 2021)."""
 
     def __init__(
@@ -127,7 +127,6 @@ class WindowAttention(SelfAttention):
         super().__init__(width, heads, head_width, kv_heads=heads, bias=bias)
         self.bias = Offsets(heads, side)
         self.side, self.shift = side, shift
-        self.path = 0.0  # how often an image goes without this organ while training
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D), the patches of every map row by row."""
@@ -141,14 +140,8 @@ class WindowAttention(SelfAttention):
             bias=self.bias,
             regions=windows.regions,
         )
-        return self._skip(windows.join(super().forward(cut, inside)), context.layout.rows)
-
-    def _skip(self, x: Tensor, rows: int) -> Tensor:
-        """Drop the whole result of some images while training (Huang et al., 2016)."""
-        if not self.training or not self.path:
-            return x
-        kept = torch.rand(rows, 1, 1, device=x.device) >= self.path
-        return (x.unflatten(0, (rows, -1)) * kept / (1 - self.path)).flatten(0, 1)
+        x = windows.join(super().forward(cut, inside))
+        return self.skip(x.unflatten(0, (context.layout.rows, -1))).flatten(0, 1)
 
 
 class CrossAttention(_Attention):

@@ -104,6 +104,11 @@ class Pyramid(nn.Module):
         return len(self.stages)
 
     @property
+    def width(self) -> int:
+        """D of what comes out."""
+        return getattr(self.norm, "width", self.channels[-1])
+
+    @property
     def attentions(self) -> int:
         """How many attentions a caller can see."""
         return sum(stage.attentions for stage in self.stages)
@@ -120,7 +125,7 @@ class Pyramid(nn.Module):
             x = stage.leave(stage.run(stage.enter(x), layer, record, shrink=True))
             x = _keep(x, index + 1, record)
             layer += stage.attentions
-        return x if self.norm is None else self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return x if self.norm is None else self.norm(x)
 
     def features(self, images: Images, record: Record) -> None:
         """Keep the maps asked for as each stage leaves them, and go no further than the last."""

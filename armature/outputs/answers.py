@@ -41,6 +41,8 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.Spans: results.QuestionAnsweringModelOutput,
     tasks.TaughtImageClassifier: results.TaughtImageClassifierOutput,  # before the general kind
     tasks.ImageClassifier: results.ImageClassifierOutput,
+    tasks.SemanticSegmenter: results.SemanticSegmenterOutput,
+    tasks.DepthEstimator: results.DepthEstimatorOutput,
     tasks.MaskedImage: results.MaskedImageModelingOutput,
     tasks.Backbone: results.BackboneOutput,
 }

@@ -312,11 +312,13 @@ class Ends(HeadModule):
 
 def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     """Return the (B, D) states of the tokens that stand for their sequences."""
-    layout = given.layout
+    layout, which = given.layout, read(which, config)
     if which == "eos":
         return layout.unpack(x)[_eos(given, config)]
     if which == "mean":
         return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
+    if which == "max":
+        return layout.unpack(x, fill=torch.finfo(x.dtype).min).amax(1)
     starts, ends = layout.ends
     if which == "first":
         return x[starts]
@@ -366,7 +368,7 @@ def build_head(
         The head, or None where a class has no parts of its own beside the body.
     """
     if isinstance(spec, tasks.Base):
-        pooled = spec.dense or spec.pick == "mean"
+        pooled = spec.dense or spec.pick in ("mean", "@pooling_type")
         return Pooler(spec, config, (width, width, 0)) if pooled else None
     if isinstance(spec, tasks.WordHead):
         sizes = (width, words[1], words[0])

@@ -13,13 +13,15 @@ from armature.errors import ArgumentError, ConfigError
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
 from armature.layers.linear import Linear
-from armature.layers.norm import LayerNorm
+from armature.layers.norm import MapLayerNorm
 from armature.layers.patches import Convolution, Images
 from armature.model import call
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import losses, tasks
+from armature.outputs.depth import Depths
 from armature.outputs.heads import Given, Sequences, read
+from armature.outputs.segmentation import Segments
 
 
 class FeatureMaps(nn.Module):
@@ -35,14 +37,14 @@ class FeatureMaps(nn.Module):
         if spec.norms:
             pairs = zip(self.names, self.channels, strict=True)
             eps = float(read(spec.eps, config))
-            self.norms = nn.ModuleDict({name: LayerNorm(width, eps) for name, width in pairs})
+            self.norms = nn.ModuleDict({name: MapLayerNorm(width, eps) for name, width in pairs})
 
     def forward(self, maps: Mapping[int, Tensor]) -> tuple[Tensor, ...]:
         """Stage → (B, D, height, width) → the maps asked for, in their order."""
         found = [maps[index] for index in self.stages]
         if self.norms is not None:
             pairs = zip(self.norms.values(), found, strict=True)
-            found = [norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, x in pairs]
+            found = [norm(x) for norm, x in pairs]
         return tuple(x.contiguous() for x in found)
 
 
@@ -116,7 +118,7 @@ class Taught(Sequences):
 
 
 def build_image_head(
-    spec: tasks.Backbone | tasks.MaskedImage | tasks.TaughtImageClassifier,
+    spec: tasks.Backbone | tasks.MapHead | tasks.MaskedImage | tasks.TaughtImageClassifier,
     config: Config,
     body: Pyramid | Stack,
 ) -> nn.Module:
@@ -130,6 +132,9 @@ def build_image_head(
         channels = (body.embed.width,) * (body.depth + 1)
     if isinstance(spec, tasks.Backbone):
         return FeatureMaps(spec, config, channels)
+    if isinstance(spec, tasks.MapHead):
+        kind = Segments if isinstance(spec, tasks.SemanticSegmenter) else Depths
+        return kind(spec, config, channels)
     body.embed.learn_mask()
     return Pixels(config, channels[-1])
 
@@ -180,7 +185,8 @@ def see(
         found: dict[str, Any] = {"feature_maps": head(record.kept_states)}
         found["hidden_states"] = _maps(record, states)
     else:
-        record = call.record(states, shares)
+        every = range(body.first, body.depth + 1) if isinstance(head, Segments | Depths) else ()
+        record = call.record((*states, *every), shares)
         found = _read(body, head, images, record, given.get("labels"))
         found["hidden_states"] = maps = _maps(record, states)
         if maps and not body.maps:
@@ -201,6 +207,9 @@ def _read(
     x = body(images, record)  # (B, D, height, width)
     if isinstance(head, Pixels):
         return head(x, images, body.embed.patch.kernel_size)
+    if isinstance(head, Segments | Depths):
+        maps = [record.kept_states[index] for index in range(body.first, body.depth + 1)]
+        return head(maps, labels)
     rows, _, height, width = x.shape
     layout = Layout((height * width,) * rows, height * width, x.device)
     tokens = x.permute(0, 2, 3, 1).flatten(0, 2)

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-Pick = Literal["first", "last", "eos", "end", "mean"]  # which token stands for its sequence
+Pick = Literal[
+    "first", "last", "eos", "end", "mean", "max", "@pooling_type"
+]  # which token stands for its sequence
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -223,6 +225,23 @@ class Backbone(Head):
 
 
 @dataclass(frozen=True)
+class MapHead(Head):
+    """Base of heads that read the maps of all stages."""
+
+    make: Callable[[Config, tuple[int, ...]], Any] | None = None  # config, channels → what reads
+
+
+@dataclass(frozen=True)
+class SemanticSegmenter(MapHead):
+    """Scores of labels for each place of an image."""
+
+
+@dataclass(frozen=True)
+class DepthEstimator(MapHead):
+    """How far away what each place of an image shows is."""
+
+
+@dataclass(frozen=True)
 class ImageClassifier(SequenceHead):
     """Scores of labels for each image."""
 
@@ -237,5 +256,5 @@ class MaskedImage(Head):
     """The pixels of hidden patches."""
 
 
-OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
+OF_IMAGES = (Backbone, MapHead, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
 WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt

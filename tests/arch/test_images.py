@@ -12,7 +12,10 @@ from safetensors.torch import load_file
 from armature import pipeline
 from armature.errors import ArgumentError, UnknownArgumentError
 
-MAPS = ("resnet",)  # of architectures whose states are maps
+MAPS = (
+    *("resnet", "regnet", "convnext", "convnextv2", "mobilenet_v2", "efficientnet", "poolformer"),
+    "mobilevit",
+)  # of architectures whose states are maps
 NAMES = sorted(
     f"{kind}/{folder.name}"
     for kind in ("swin", "vit", "deit", *MAPS)
