@@ -10,29 +10,13 @@ from torch import Tensor
 from armature.errors import ArgumentError, refuse_unknown
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.stack import Stack
-from armature.outputs import tasks
 
 if TYPE_CHECKING:
     from armature.pretrained import PreTrainedModel
 
-_ALWAYS = (
-    "input_ids",
-    "attention_mask",
-    "inputs_embeds",
-    "output_attentions",
-    "output_hidden_states",
-    "return_dict",
-    "head_mask",
-    "use_cache",
-    "past_key_values",
-)
-_IMAGES = (
-    "pixel_values",
-    "interpolate_pos_encoding",
-    "output_attentions",
-    "output_hidden_states",
-    "return_dict",
-)
+_SEEN = ("output_attentions", "output_hidden_states", "return_dict")
+_ALWAYS = (*_SEEN, "head_mask", "use_cache", "past_key_values")
+_TEXT = ("input_ids", "attention_mask", "inputs_embeds")
 _STACK = ("token_type_ids", "position_ids")
 _DECODER = ("encoder_hidden_states", "encoder_attention_mask")
 _BOTH = (
@@ -59,36 +43,21 @@ _NOT_TENSORS = (
 )
 
 
-def label_names(spec: tasks.Head) -> tuple[str, ...]:
-    """Return the arguments in which a head takes its labels."""
-    match spec:
-        case tasks.Base() | tasks.Backbone() | tasks.MaskedImage() | tasks.TaughtImageClassifier():
-            return ()
-        case tasks.Spans():
-            return ("start_positions", "end_positions")
-        case tasks.BeamSpans():
-            return ("start_positions", "end_positions", "cls_index", "is_impossible", "p_mask")
-        case tasks.PreTraining():
-            return ("labels", spec.label)
-        case tasks.DoubleHeads():
-            return ("labels", "mc_labels", "mc_token_ids")
-    return ("labels",)
-
-
 def accepted(model: PreTrainedModel) -> list[str]:
     """Return every argument that a call of this model may have."""
-    if model.sees:
-        masked = ["bool_masked_pos"] if getattr(model.stack.embed, "mask", None) is not None else []
-        return [*_IMAGES, *label_names(model.head_spec), *masked]
-    names = [*_ALWAYS, *label_names(model.head_spec)]
-    if isinstance(model.body, EncoderDecoder):
-        encoder = model.body.encoder
-        if encoder is None:
-            names += _DECODER
-        elif model.body.decoder is not None:
-            names += [*_BOTH, *model.body.reads, *further(encoder)]
+    labels, reader = model.head_spec.labels, model.reader
+    if not isinstance(model.body, EncoderDecoder):
+        if reader is not None:
+            return [*reader.takes, *_SEEN, *labels]
+        names = [*_TEXT, *_ALWAYS, *labels, *_STACK, *further(model.stack)]
+        names += _DECODER if crosses(model.stack) else ()
     else:
-        names += [*_STACK, *further(model.stack), *(_DECODER if crosses(model.stack) else ())]
+        names = [*(_TEXT if reader is None else reader.takes), *_ALWAYS, *labels]
+        if model.body.encoder is None:
+            names += (*_DECODER, "encoder_outputs")
+        elif model.body.decoder is not None:
+            names += _BOTH
+            names += () if reader else (*model.body.reads, *further(model.body.encoder))
     if "output_router_logits" in model.config.defaults:
         names.append("output_router_logits")
     return names
@@ -114,7 +83,8 @@ def checked(model: PreTrainedModel, given: Mapping[str, Any]) -> dict[str, Any]:
     refuse_unknown(type(model).__name__, given, accepted(model))
     given = {name: value for name, value in given.items() if value is not None}
     _refuse_masks(given)
-    _check_tensors(given)
+    lists = getattr(model.reader, "lists", ())
+    _check_tensors({name: value for name, value in given.items() if name not in lists})
     return given
 
 

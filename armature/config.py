@@ -88,6 +88,7 @@ class Config:
         state = self.__dict__
         state["data"] = {"model_type": self.model_type} if self.model_type else {}
         state["read_keys"] = set()
+        state["part_reads"] = {}
         state["name_or_path"] = str(settings.pop("_name_or_path", ""))
         state["generation"] = {}
         for key, value in settings.items():
@@ -204,14 +205,40 @@ class Config:
     def copy(self) -> Config:
         """Return an independent copy."""
         twin = type(self)()
-        twin.__dict__.update(
-            data=json.loads(json.dumps(self.data)), name_or_path=self.name_or_path, read_keys=set()
-        )
+        twin.__dict__.update(data=json.loads(json.dumps(self.data)), name_or_path=self.name_or_path)
         return twin
 
     def unread(self) -> list[str]:
         """Return the file's keys that nothing has read and that do have an effect."""
-        return sorted(set(self.data) - self.read_keys - WITHOUT_EFFECT)
+        found = set(self.data) - self.read_keys - WITHOUT_EFFECT
+        for part, read in self.part_reads.items():
+            settings = set(self.data.get(part) or ()) - {"model_type"}
+            found |= {f"{part}.{key}" for key in settings - read - WITHOUT_EFFECT}
+        return sorted(found)
+
+    def part(
+        self,
+        key: str,
+        defaults: Mapping[str, Any],
+        synonyms: Mapping[str, str] | None = None,
+    ) -> Config:
+        """Return the settings of one of several bodies, which the file nests under `key`.
+
+        Raises:
+            ConfigError: what lies there is no table, or a key of it has the wrong type.
+        """
+        file = f"{self.name_or_path}/config.json"
+        settings = getattr(self, key) or {}
+        if not isinstance(settings, Mapping):
+            raise ConfigError(
+                f"{file}: `{key}` is {reprlib.repr(settings)}, but should be a table of settings.\n"
+                "  → correct the file, or download it again"
+            )
+        words = {"defaults": defaults, "synonyms": synonyms or {}}
+        made = type("PartConfig", (Config,), words).from_dict(settings, f"{file}: {key}")
+        reads = self.part_reads.setdefault(key, set())
+        made.__dict__.update(name_or_path=self.name_or_path, read_keys=reads)
+        return made
 
     def __contains__(self, key: str) -> bool:
         return self.knows(key)

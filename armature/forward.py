@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from armature import arguments
-from armature.arguments import crosses, further, label_names
+from armature.arguments import crosses, further
 from armature.batch import Layout, extremes
 from armature.errors import ArgumentError
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
 from armature.model import call
+from armature.model.call import Asked
+from armature.model.composite import Composite
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
@@ -26,36 +27,6 @@ from armature.outputs.results import ModelOutput
 
 if TYPE_CHECKING:
     from armature.pretrained import PreTrainedModel
-
-
-@dataclass
-class _Asked:
-    """What a caller wants to see beside the result."""
-
-    states: call.Asked
-    attentions: call.Asked
-    router: bool
-    choices: int = 0  # HF: of word heads with several choices the last state alone lies by them
-
-    def record(self, stack: Stack) -> Record:
-        states = call.layers(self.states, stack.depth + 1, "output_hidden_states")
-        attentions = call.layers(self.attentions, stack.depth, "output_attentions")
-        return call.record(states, attentions, router=self.router)
-
-    def seen(self, stack: Stack, record: Record, layout: Layout) -> dict[str, Any]:
-        """Return hidden_states, attentions and cross_attentions as users know them."""
-        states = call.layers(self.states, stack.depth + 1, "output_hidden_states")
-        attentions = call.layers(self.attentions, stack.depth, "output_attentions")
-        kept = {i: layout.unpack(x) for i, x in record.kept_states.items()}
-        if self.choices and stack.depth in kept:
-            kept[stack.depth] = kept[stack.depth].unflatten(0, (-1, self.choices))
-        return {
-            "hidden_states": call.recorded(kept, states),
-            "attentions": call.recorded(record.kept_attentions, attentions),
-            "cross_attentions": call.recorded(record.kept_cross, attentions)
-            if record.kept_cross
-            else None,
-        }
 
 
 def run(model: PreTrainedModel, given: dict[str, Any]) -> ModelOutput | tuple[Any, ...]:
@@ -71,18 +42,21 @@ def run(model: PreTrainedModel, given: dict[str, Any]) -> ModelOutput | tuple[An
     """
     given = arguments.checked(model, given)
     config = model.config
-    asked = _Asked(
+    asked = Asked(
         given.get("output_hidden_states", config.output_hidden_states),
         given.get("output_attentions", config.output_attentions),
         bool(given.get("output_router_logits", config.get("output_router_logits", False))),
     )
-    labels = {name: given[name] for name in label_names(model.head_spec) if name in given}
+    labels = {name: given[name] for name in model.head_spec.labels if name in given}
     if isinstance(model.body, Pyramid):
-        found = see(model.body, model.head, given, (asked.states, asked.attentions))
+        found = see(model.body, model.head, given, asked)
     elif isinstance(model.body, EncoderDecoder) and model.body.decoder is not None:
         found = _both(model, given, asked, labels)
-    elif model.sees:
-        found = _pictured(model, given, asked, labels)
+    elif isinstance(model.body, Composite):
+        found = model.body.answer(given, asked)
+        found |= {} if model.head is None else model.head(found, given)
+    elif model.reader is not None:
+        found = _opened(model, given, asked, labels)
     else:
         found = _single(model, given, asked, labels)
     result = _result(model, found)
@@ -90,7 +64,7 @@ def run(model: PreTrainedModel, given: dict[str, Any]) -> ModelOutput | tuple[An
 
 
 def _single(
-    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, labels: dict[str, Tensor]
+    model: PreTrainedModel, given: dict[str, Any], asked: Asked, labels: dict[str, Tensor]
 ) -> dict[str, Any]:
     """Run a model of one stack."""
     stack = model.stack
@@ -130,15 +104,19 @@ def _single(
     }
 
 
-def _pictured(
-    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, labels: dict[str, Tensor]
+def _opened(
+    model: PreTrainedModel, given: dict[str, Any], asked: Asked, labels: dict[str, Tensor]
 ) -> dict[str, Any]:
-    """Run a stack whose tokens are patches of images."""
+    """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
     inputs, record = stack.embed.open(given), asked.record(stack)
-    x, found = see_tokens(stack, model.head, inputs, record)
+    if getattr(model.head, "blends", False):  # a head that reads the states of every block
+        record.states = frozenset(range(stack.depth + 1))
+        inputs.further["states"] = record.kept_states
+    x, found = see_tokens(stack, model.head, inputs, record, given)
     found = found or _finish(model, x, inputs, labels)
-    return found | asked.seen(stack, record, inputs.layout)
+    told = inputs.further.get("told", {})  # fields of the result that embeddings know
+    return found | told | asked.seen(stack, record, inputs.layout)
 
 
 def _finish(
@@ -151,7 +129,10 @@ def _finish(
 ) -> dict[str, Any]:
     """Run the head on packed states (N, D)."""
     mask = inputs.further.get("attention_mask")
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask)
+    leading = getattr(model.stack.embed, "leading", 0)
+    given = Given(
+        inputs.layout, inputs.tokens, source, labels, choices, mask, leading, inputs.further
+    )
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)
@@ -159,7 +140,7 @@ def _finish(
 
 
 def _both(
-    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, labels: dict[str, Tensor]
+    model: PreTrainedModel, given: dict[str, Any], asked: Asked, labels: dict[str, Tensor]
 ) -> dict[str, Any]:
     """Run a decoder, and before it the encoder where there is one."""
     body = model.body
@@ -186,14 +167,15 @@ def _both(
 
 
 def _memory(
-    model: PreTrainedModel, given: dict[str, Any], asked: _Asked, cache: Cache | None
+    model: PreTrainedModel, given: dict[str, Any], asked: Asked, cache: Cache | None
 ) -> tuple[Tensor | None, Layout | None, dict[str, Any]]:
     """Return what the decoder attends to, packed, and the encoder's part of the result."""
     encoder = model.body.encoder
     memory, layout = outer(model, given)
     if memory is not None and layout is not None:
         last = given.get("encoder_hidden_states")
-        last = given["encoder_outputs"][0] if last is None else last
+        told = given.get("encoder_outputs")
+        last = last if told is None else told if isinstance(told, Tensor) else told[0]
         return memory, layout, {"encoder_last_hidden_state": last}
     if encoder is None or (cache is not None and cache.cross):
         return None, None, {}
@@ -213,11 +195,14 @@ def _memory(
 def outer(model: PreTrainedModel, given: Mapping[str, Any]) -> tuple[Tensor | None, Layout | None]:
     """Return what a caller gave to attend to, packed; None where that is nothing."""
     states, mask = given.get("encoder_hidden_states"), given.get("encoder_attention_mask")
-    if model.is_encoder_decoder:
-        mask, found = given.get("attention_mask"), given.get("encoder_outputs")
-        states = states if found is None else found[0]
+    found = given.get("encoder_outputs")
+    states = states if found is None else found if isinstance(found, Tensor) else found[0]
     if states is None:
         return None, None
+    if model.is_encoder_decoder:
+        mask = given.get("attention_mask")
+        if mask is not None and hasattr(model.reader, "shrink"):
+            mask = model.reader.shrink(mask, states.shape[1])
     if states.dim() != 3:
         raise ArgumentError(
             f"encoder_hidden_states has the shape {tuple(states.shape)}: give (B, S, D), the "
@@ -230,17 +215,20 @@ def outer(model: PreTrainedModel, given: Mapping[str, Any]) -> tuple[Tensor | No
 
 
 def encode(
-    model: PreTrainedModel, given: Mapping[str, Any], asked: _Asked | None = None
+    model: PreTrainedModel, given: Mapping[str, Any], asked: Asked | None = None
 ) -> tuple[Tensor, Inputs, Record]:
     """Run the encoder of an encoder-decoder: its packed states (M, D), inputs and record."""
-    inputs = call.pack(
-        given.get("input_ids"),
-        given.get("inputs_embeds"),
-        given.get("attention_mask"),
-        {name: given.get(name) for name in model.body.reads},
-    )
     encoder = model.body.encoder
-    inputs.further = {name: given[name] for name in further(encoder) if name in given}
+    if model.reader is not None:
+        inputs = encoder.embed.open(given)
+    else:
+        inputs = call.pack(
+            given.get("input_ids"),
+            given.get("inputs_embeds"),
+            given.get("attention_mask"),
+            {name: given.get(name) for name in model.body.reads},
+        )
+        inputs.further = {name: given[name] for name in further(encoder) if name in given}
     record = Record() if asked is None else asked.record(encoder)
     return encoder(inputs, record), inputs, record
 
@@ -307,7 +295,11 @@ def _routed(model: PreTrainedModel, record: Record, layout: Layout) -> dict[str,
 
 
 def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
-    kind = result_type(model)
+    fields = getattr(model.head, "fields", getattr(model.body, "fields", None))
+    if fields is not None:
+        kind = answers.made(f"{type(model).__name__}Output", fields)
+    else:
+        kind = result_type(model)
     if getattr(model.head, "chain", None) is not None:
         kind = results.PathTokenClassifierOutput
     for part in (model.body, *model.body.children()):
@@ -337,7 +329,7 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
         return results.Seq2SeqModelOutput
     if isinstance(model.body, Pyramid):
         return results.ImageModelOutput
-    if model.head_spec.dense:
+    if model.head_spec.dense or model.head is not None:
         return results.BaseModelOutputWithPoolingAndCrossAttentions
     if crossed:
         return results.BaseModelOutputWithPastAndCrossAttentions

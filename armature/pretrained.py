@@ -14,9 +14,11 @@ from armature import forward as passes
 from armature.checkpoint.names import Names
 from armature.checkpoint.report import LoadReport
 from armature.config import Config
+from armature.disk import disk_names
 from armature.errors import ArgumentError
 from armature.layers.linear import Linear
 from armature.model.build import build
+from armature.model.composite import Composite
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.fresh import fill
 from armature.model.pyramid import Pyramid
@@ -25,6 +27,7 @@ from armature.outputs import tasks
 from armature.outputs.heads import Tokens, build_head
 from armature.outputs.images import build_image_head
 from armature.outputs.results import ModelOutput
+from armature.outputs.sounds import build_sound_head
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,8 +47,9 @@ class PreTrainedModel(nn.Module):
     arch: ModuleType
     head_spec: tasks.Head
     config_class: type[Config]
-    body: Any  # Stack, EncoderDecoder or Pyramid
+    body: Any  # Stack, EncoderDecoder, Pyramid or Composite
     head: Any  # what the class puts on the body, or None
+    counts_tokens = False  # in decoding, whether padding before a decoder's text moves it not
 
     def __init__(self, config: Config, **options: Any) -> None:
         """Build the model with fresh weights.
@@ -82,8 +86,10 @@ class PreTrainedModel(nn.Module):
         """Leave out or add what a caller decides, and nobody's config says."""
         if options.pop("add_pooling_layer", True) is False and self._is_base:
             self.head = None
-        if self.sees and options.pop("use_mask_token", False):
-            self.stack.embed.learn_mask()
+        embed: Any = getattr(self.body, "embed", None)
+        masks = bool(self.config.get("use_mask_token", False))
+        if hasattr(embed, "learn_mask") and options.pop("use_mask_token", masks):
+            embed.learn_mask()
         if isinstance(self.head, Tokens) and options.pop("crf", False):
             self.head.learn_chain()
         if options:
@@ -95,10 +101,14 @@ class PreTrainedModel(nn.Module):
 
     def _build_head(self) -> nn.Module | None:
         body, spec = self.body, self.head_spec
-        if self.sees and isinstance(spec, tasks.OF_IMAGES):
-            return build_image_head(spec, self.config, body)
-        if isinstance(spec, tasks.WordHead) and spec.make is not None:
+        if spec.make is not None:
             return spec.make(spec, self.config, body)
+        if isinstance(body, Composite):
+            return None
+        if isinstance(spec, tasks.OF_IMAGES):
+            return build_image_head(spec, self.config, body)
+        if isinstance(spec, tasks.OF_SOUNDS):
+            return build_sound_head(spec, self.config, body)
         return build_head(spec, self.config, *self._widths())
 
     # ---------------------------------------------------------------- what it is made of
@@ -115,13 +125,13 @@ class PreTrainedModel(nn.Module):
             half = body.encoder if body.decoder is None else body.decoder
             assert half is not None
             return half
-        return body
+        return body.stack if isinstance(body, Composite) else body
 
     def _widths(self) -> tuple[int, tuple[int, int]]:
         if isinstance(self.body, Pyramid):
             return self.body.width, (0, 0)
         embed = self.stack.embed
-        if self.sees:
+        if not hasattr(embed, "token"):
             return embed.width, (0, 0)
         vocab, word_width = embed.token.weight.shape
         return getattr(embed.project, "out_features", word_width), (vocab, word_width)
@@ -137,9 +147,14 @@ class PreTrainedModel(nn.Module):
         return next(p.dtype for p in self.parameters() if p.is_floating_point())
 
     @property
-    def sees(self) -> bool:
-        """Whether it reads images."""
-        return isinstance(self.body, Pyramid) or getattr(self.stack.embed, "sees", False)
+    def reader(self) -> Any:
+        """What reads images or sounds of a call for itself; None: the input are tokens."""
+        body = self.body
+        if isinstance(body, Composite | Pyramid):
+            return body
+        first = getattr(body, "encoder", body) if isinstance(body, EncoderDecoder) else body
+        embed = getattr(first, "embed", None)
+        return embed if hasattr(embed, "open") else None
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -192,7 +207,7 @@ class PreTrainedModel(nn.Module):
     def get_input_embeddings(self) -> nn.Module:
         """Return the table of tokens, or what embeds an image's patches."""
         embed = self.stack.embed
-        return embed.patch if self.sees else embed.token
+        return embed.token if hasattr(embed, "token") else embed.patch
 
     def get_output_embeddings(self) -> Linear | None:
         """Return the map from states to words, where the head has one."""
@@ -271,28 +286,14 @@ class PreTrainedModel(nn.Module):
     @classmethod
     def disk_names(cls, config: Config) -> Names:
         """Return how this class's tensors are called on disk."""
-        arch, spec = cls.arch, cls.head_spec
-        rows = arch.names(config)
-        prefixes = {arch.PREFIX, *(head.prefix or "" for head in arch.HEADS.values())} - {""}
-        prefix = arch.PREFIX if spec.prefix is None else spec.prefix
-        head = spec.rows(config)
-        if isinstance(spec, tasks.Base):
-            prefix = ""
-            head = {k: v.removeprefix(f"{arch.PREFIX}.") for k, v in head.items()}
-        dotted = f"{prefix}." if prefix else ""
-        copies = {dotted + one: dotted + two for one, two in arch.copies(config).items()}
-        if isinstance(spec, tasks.WordHead) and spec.untied_bias and not spec.ties(config):
-            # HF: the output map then has a bias of its own, and the shared one is kept, unused.
-            copies[spec.untied_bias] = head["head.out.bias"]
-            head["head.out.bias"] = spec.untied_bias
-        return Names(rows, head, prefix, tuple(prefixes), arch.ALIASES, arch.IGNORED, copies)
+        return disk_names(cls.arch, cls.head_spec, config)
 
     # ---------------------------------------------------------------- use
 
     @property
     def main_input_name(self) -> str:
         """The argument that a call may give without its name."""
-        return "pixel_values" if self.sees else "input_ids"
+        return "input_ids" if self.reader is None else self.reader.takes[0]
 
     def forward(self, *inputs: Any, **given: Any) -> ModelOutput | tuple:
         """Run the model on a batch as a tokenizer or an image processor makes it.
@@ -308,7 +309,8 @@ class PreTrainedModel(nn.Module):
             The result that users know for this task; a tuple with `return_dict=False`.
         """
         main = self.main_input_name
-        names = (main,) if main == "pixel_values" else (main, "attention_mask")
+        masked = self.reader is None or "attention_mask" in self.reader.takes
+        names = (main, "attention_mask") if masked else (main,)
         if len(inputs) > len(names):
             raise ArgumentError(
                 f"{type(self).__name__} takes only {' and '.join(names)} without a name: "

@@ -7,9 +7,8 @@ from typing import Any
 
 from armature.arch import convolved
 from armature.config import Config
-from armature.errors import ConfigError
 from armature.model.spec import Own, Stage, Stemless
-from armature.outputs.tasks import Base, ImageClassifier, SemanticSegmenter
+from armature.outputs.tasks import Base, ImageClassifier, Segmenter
 
 DEFAULTS = {
     "num_channels": 3,
@@ -32,13 +31,7 @@ _STRIDES = (2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1)
 
 
 def spec(c: Config) -> Stemless:
-    """Return the anatomy: every block is a stage.
-
-    Raises:
-        ConfigError: there would be no channels.
-    """
-    if c.depth_multiplier <= 0:
-        raise ConfigError("config.json: depth_multiplier should be more than zero")
+    """Return the anatomy: every block is a stage."""
     widths, stages, reached, apart = [_times(c, width) for width in _WIDTHS], [], 2, 1
     for index, stride in enumerate(_STRIDES):
         how = {"stride": stride, "dilation": 1}
@@ -103,16 +96,17 @@ def _block(c: Config, inputs: int, width: int, stride: int, dilation: int) -> An
     return (Residual if stride == 1 and inputs == width else Straight)(width, steps)
 
 
-def _segments(c: Config, channels: tuple[int, ...]) -> Any:
+def _segments(_spec: Any, c: Config, body: Any) -> Any:
     from armature.layers.patches import Convolution
-    from armature.outputs.segmentation import Atrous, Spread
+    from armature.outputs.segmentation import Atrous, Segments, Spread
 
     def conv(inputs: int) -> Any:
         return _conv(c, inputs, 256, act="relu", eps=1e-5)
 
-    views = [Spread(conv(channels[-1]), corners=True), conv(channels[-1])]
+    views = [Spread(conv(body.channels[-1]), corners=True), conv(body.channels[-1])]
     out = Convolution(256, int(c.num_labels), 1)
-    return Atrous(views, conv(512), out, (0.0, c.classifier_dropout_prob))
+    net = Atrous(views, conv(512), out, (0.0, c.classifier_dropout_prob))
+    return Segments(net, c.semantic_loss_ignore_index)
 
 
 PREFIX = "mobilenet_v2"
@@ -135,7 +129,7 @@ HEADS = {
     "MobileNetV2ForImageClassification": ImageClassifier(
         pick="mean", out="classifier", dropout="classifier_dropout_prob"
     ),
-    "MobileNetV2ForSemanticSegmentation": SemanticSegmenter(
+    "MobileNetV2ForSemanticSegmentation": Segmenter(
         make=_segments,
         names=convolved(
             {

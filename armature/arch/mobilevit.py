@@ -20,7 +20,7 @@ from armature.model.spec import (
     Stage,
     Stemless,
 )
-from armature.outputs.tasks import Base, ImageClassifier, SemanticSegmenter
+from armature.outputs.tasks import Base, ImageClassifier, Segmenter
 
 DEFAULTS = {
     "num_channels": 3,
@@ -169,11 +169,11 @@ def _global(c: Config, channels: int, width: int, depth: int) -> Any:
     return GlobalBlock()
 
 
-def _segments(c: Config, channels: tuple[int, ...]) -> Any:
+def _segments(_spec: Any, c: Config, body: Any) -> Any:
     from armature.layers.patches import Convolution
-    from armature.outputs.segmentation import Atrous, Spread
+    from armature.outputs.segmentation import Atrous, Segments, Spread
 
-    inputs, width = channels[-1], c.aspp_out_channels
+    inputs, width = body.channels[-1], c.aspp_out_channels
 
     def conv(inputs: int, kernel: int = 1, apart: int = 1) -> Any:
         return _conv(c, inputs, width, kernel, dilation=apart, act="relu")
@@ -181,7 +181,8 @@ def _segments(c: Config, channels: tuple[int, ...]) -> Any:
     views = [conv(inputs), *(conv(inputs, 3, rate) for rate in c.atrous_rates)]
     views.append(Spread(conv(inputs), corners=False))
     out, rates = Convolution(width, int(c.num_labels), 1), (c.aspp_dropout_prob,)
-    return Atrous(views, conv(len(views) * width), out, (*rates, c.classifier_dropout_prob))
+    net = Atrous(views, conv(len(views) * width), out, (*rates, c.classifier_dropout_prob))
+    return Segments(net, c.semantic_loss_ignore_index)
 
 
 PREFIX = "mobilevit"
@@ -215,7 +216,7 @@ HEADS = {
     "MobileViTModel":                   Base(pick="mean"),
     "MobileViTForImageClassification":  ImageClassifier(
         pick="mean", out="classifier", dropout="classifier_dropout_prob"),
-    "MobileViTForSemanticSegmentation": SemanticSegmenter(
+    "MobileViTForSemanticSegmentation": Segmenter(
         make=_segments, body=_stages, names=convolved({
             "head.net.views.{i}":     "segmentation_head.aspp.convs.{i}",
             "head.net.views.4.inner": "segmentation_head.aspp.convs.4.conv_1x1",

@@ -76,7 +76,7 @@ def _block(c: Config, index: int) -> Any:
     from torch.nn import functional as F
 
     from armature.layers.act import activation
-    from armature.layers.dropping import Skipping
+    from armature.layers.drop import Skipping
     from armature.layers.patches import Convolution
 
     class PoolBlock(Skipping):

@@ -11,7 +11,7 @@ from armature.batch import Layout
 from armature.layers import kernels
 from armature.layers.bias import Offsets
 from armature.layers.context import Context
-from armature.layers.dropping import Skipping
+from armature.layers.drop import skip
 from armature.layers.kernels import Rule
 from armature.layers.linear import Linear, LinearGroup
 from armature.layers.position import Rotary
@@ -111,7 +111,7 @@ class TogetherNormedAttention(SelfAttention):
         return self._heads(q), self._heads(k), self._heads(v)
 
 
-class WindowAttention(SelfAttention, Skipping):
+class WindowAttention(SelfAttention):
     """Attention inside squares of a map, each a sequence of its own (Liu et al., 2021)."""
 
     def __init__(
@@ -127,6 +127,7 @@ class WindowAttention(SelfAttention, Skipping):
         super().__init__(width, heads, head_width, kv_heads=heads, bias=bias)
         self.bias = Offsets(heads, side)
         self.side, self.shift = side, shift
+        self.path = 0.0  # how often an image goes without this organ while training
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D), the patches of every map row by row."""
@@ -141,7 +142,7 @@ class WindowAttention(SelfAttention, Skipping):
             regions=windows.regions,
         )
         x = windows.join(super().forward(cut, inside))
-        return self.skip(x.unflatten(0, (context.layout.rows, -1))).flatten(0, 1)
+        return skip(x, context.layout.rows, self.path) if self.path and self.training else x
 
 
 class CrossAttention(_Attention):

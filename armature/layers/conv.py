@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from armature.layers.act import activation
 from armature.layers.context import Context
-from armature.layers.dropping import Skipping
+from armature.layers.drop import Skipping
 from armature.layers.patches import Convolution, Images, checked
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from armature.layers.act import activation
 from armature.layers.context import Context
-from armature.layers.dropping import Skipping
+from armature.layers.drop import Skipping
 from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 from armature.layers.patches import Convolution

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,8 +14,39 @@ from armature.errors import ArgumentError
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
+from armature.model.stack import Stack
 
-Asked = bool | Sequence[int] | None
+Which = bool | Sequence[int] | None  # all or none, or those of a list
+
+
+@dataclass
+class Asked:
+    """What a caller wants to see beside the result."""
+
+    states: Which = None
+    attentions: Which = None
+    router: bool = False
+    choices: int = 0  # HF: of word heads with several choices the last state alone lies by them
+
+    def record(self, stack: Stack) -> Record:
+        """Return an empty record of what is to be seen of a stack."""
+        states = layers(self.states, stack.depth + 1, "output_hidden_states")
+        attentions = layers(self.attentions, stack.depth, "output_attentions")
+        return record(states, attentions, router=self.router)
+
+    def seen(self, stack: Stack, record: Record, layout: Layout) -> dict[str, Any]:
+        """Return hidden_states, attentions and cross_attentions as users know them."""
+        states = layers(self.states, stack.depth + 1, "output_hidden_states")
+        attentions = layers(self.attentions, stack.depth, "output_attentions")
+        kept = {i: layout.unpack(x) for i, x in record.kept_states.items()}
+        if self.choices and stack.depth in kept:
+            kept[stack.depth] = kept[stack.depth].unflatten(0, (-1, self.choices))
+        crossed = record.kept_cross
+        return {
+            "hidden_states": recorded(kept, states),
+            "attentions": recorded(record.kept_attentions, attentions),
+            "cross_attentions": recorded(crossed, attentions) if crossed else None,
+        }
 
 
 def pack(
@@ -71,7 +103,7 @@ def _shape(first: Tensor) -> tuple[int, int]:
     return rows, width
 
 
-def layers(asked: Asked, count: int, what: str) -> tuple[int, ...]:
+def layers(asked: Which, count: int, what: str) -> tuple[int, ...]:
     """Return the layers asked for: all for True, none for False, or those of a list.
 
     Raises:

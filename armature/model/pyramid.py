@@ -109,6 +109,11 @@ class Pyramid(nn.Module):
         return getattr(self.norm, "width", self.channels[-1])
 
     @property
+    def takes(self) -> tuple[str, ...]:
+        """The arguments of a call that it reads."""
+        return getattr(self.embed, "takes", ("pixel_values",))
+
+    @property
     def attentions(self) -> int:
         """How many attentions a caller can see."""
         return sum(stage.attentions for stage in self.stages)

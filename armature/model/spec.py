@@ -147,6 +147,11 @@ class PatchTokens(Patches):
 
 
 @dataclass(frozen=True)
+class StretchedPatchTokens(PatchTokens):
+    """Trained positions are stretched over images of any size, without being asked for it."""
+
+
+@dataclass(frozen=True)
 class TaughtPatchTokens(PatchTokens):
     """A second token stands for what a teacher says of it (Touvron et al., 2020)."""
 
@@ -165,6 +170,11 @@ class Attention:
     rotary: Rotary | None = None
     norm: Norm | None = None  # of each head's queries and keys
     cap: float | None = None  # scores stay below it, by a tanh
+
+
+@dataclass(frozen=True)
+class UnbiasedKeys(Attention):
+    """The projection of keys has no bias, which would change no share."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +247,11 @@ class Post(Pre):
 @dataclass(frozen=True)
 class Sandwich(Pre):
     """Norm before each organ, and another one on its result before it is added."""
+
+
+@dataclass(frozen=True)
+class Scaled(Pre):
+    """Norm before each organ, its result times a trained vector (Touvron et al., 2021)."""
 
 
 @dataclass(frozen=True)
@@ -327,4 +342,4 @@ class Stemless(Pyramid):
     """Its states begin with the first stage's; what is embedded counts for none."""
 
 
-Body = Stack | EncoderDecoder | Pyramid
+Body = Stack | EncoderDecoder | Pyramid | Own  # of one's own: see `model.composite`

@@ -65,6 +65,8 @@ class Stack(nn.Module):
         )
         x = self.run(x, context)
         inputs.layout = context.layout  # blocks of one's own may make rows shorter
+        leave = getattr(self.embed, "leave", None)  # so may what made the tokens, at last
+        x = x if leave is None else leave(x, inputs)
         if cache is not None:
             cache.lengths = inputs.layout.totals
         return x
@@ -80,8 +82,8 @@ class Stack(nn.Module):
             else:
                 x = self._step(x, step, index, context)
         last = x if self.norm is None else self.norm(x)
-        if self.depth in wanted:  # of texts the normed one, of images the one before
-            kept[self.depth] = x if getattr(self.embed, "sees", False) else last
+        if self.depth in wanted:
+            kept[self.depth] = x if getattr(self.embed, "bare", False) else last
         return last
 
     def _step(self, x: Tensor, step: int, index: int, context: Context) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from armature.outputs import recalling, results, tasks
+from armature.outputs import hearing, recalling, results, tasks
 from armature.outputs.results import ModelOutput
 
 JOINED: dict[type[tasks.Head], type[ModelOutput]] = {
@@ -41,12 +41,28 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.Spans: results.QuestionAnsweringModelOutput,
     tasks.TaughtImageClassifier: results.TaughtImageClassifierOutput,  # before the general kind
     tasks.ImageClassifier: results.ImageClassifierOutput,
-    tasks.SemanticSegmenter: results.SemanticSegmenterOutput,
-    tasks.DepthEstimator: results.DepthEstimatorOutput,
     tasks.MaskedImage: results.MaskedImageModelingOutput,
     tasks.Backbone: results.BackboneOutput,
+    tasks.Transcriber: results.CausalLMOutput,
+    tasks.SoundClassifier: results.SequenceClassifierOutput,
+    tasks.FrameClassifier: results.TokenClassifierOutput,
+    tasks.Speakers: hearing.XVectorOutput,
+    tasks.Contrast: hearing.ContrastOutput,
 }
 CROSSED = PLAIN | {tasks.CausalLM: results.CausalLMOutputWithCrossAttentions}
+
+
+@torch.compiler.assume_constant_result  # no graph makes classes
+def made(name: str, fields: tuple[str, ...]) -> type[ModelOutput]:
+    """Return a kind of result of this name with these fields."""
+    return _made(name, fields)
+
+
+@cache
+def _made(name: str, fields: tuple[str, ...]) -> type[ModelOutput]:
+    doc = {"__doc__": f"Holds {', '.join(fields)}.", "__module__": ModelOutput.__module__}
+    rows = [(field, Any, None) for field in fields]
+    return make_dataclass(name, rows, bases=(ModelOutput,), namespace=doc, eq=False)
 
 
 @torch.compiler.assume_constant_result  # no graph makes classes

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from armature.config import Config
-from armature.errors import ConfigError
-from armature.outputs import losses, tasks
+from armature.outputs import losses
+from armature.outputs.images import StageHead
 
 
-class Depths(nn.Module):
-    """What reads the maps is the architecture's own."""
+class Depths(StageHead):
+    """Depths by whatever reads the maps, and their loss."""
 
-    def __init__(self, spec: tasks.MapHead, config: Config, channels: tuple[int, ...]) -> None:
+    fields = ("loss", "predicted_depth", "hidden_states", "attentions")
+
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        if spec.make is None:
-            raise ConfigError(f"nothing reads the maps of a {config.model_type!r} model")
-        self.net = spec.make(config, channels)
+        self.net = net
 
     def forward(self, maps: list[Tensor], labels: Tensor | None) -> dict[str, Tensor | None]:
         """Maps (B, C, height, width) of all stages → loss, predicted_depth (B, height, width)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,9 +20,7 @@ from armature.model import call
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import losses, tasks
-from armature.outputs.depth import Depths
 from armature.outputs.heads import Given, Sequences, read
-from armature.outputs.segmentation import Segments
 
 
 class FeatureMaps(nn.Module):
@@ -46,6 +45,62 @@ class FeatureMaps(nn.Module):
             pairs = zip(self.norms.values(), found, strict=True)
             found = [norm(x) for norm, x in pairs]
         return tuple(x.contiguous() for x in found)
+
+
+@dataclass
+class Sight:
+    """What a stack made of a call with images."""
+
+    stack: Stack
+    inputs: Inputs
+    states: Mapping[int, Tensor]  # layer → packed (N, D); 0 is the embedded image
+    last: Tensor  # (N, D) behind the stack's norm
+    given: Mapping[str, Any]  # the call's arguments by name
+
+    def map(self, x: Tensor) -> Tensor:
+        """Packed states (N, D) → (B, D, down, across) of the patches alone."""
+        return self.stack.embed.map(x, self.inputs)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """Packed states (N, D) → (B, T, D)."""
+        return self.inputs.layout.unpack(x)
+
+
+class PatchHead(nn.Module):
+    """Base of heads that read for themselves what a stack made of images."""
+
+    layers: tuple[int, ...] = ()  # whose states they read, beside the last ones
+
+    def read(self, sight: Sight) -> dict[str, Any]:
+        """Return the fields of the result."""
+        raise NotImplementedError(f"{type(self).__name__} does not read anything")
+
+
+class StageHead(nn.Module):
+    """Base of heads that read the maps of all of a pyramid's stages."""
+
+    def forward(self, maps: list[Tensor], labels: Tensor | None) -> dict[str, Any]:
+        """Maps (B, C, height, width) → the fields of the result."""
+        raise NotImplementedError(f"{type(self).__name__} does not read anything")
+
+
+class StackMaps(FeatureMaps, PatchHead):
+    """The maps of the layers that the config asks for; each layer of a stack is a stage."""
+
+    def __init__(self, spec: tasks.Backbone, config: Config, body: Stack) -> None:
+        super().__init__(spec, config, (body.embed.width,) * (body.depth + 1))
+        self.layers = tuple(self.stages)
+        self.normed = bool(config.get("apply_layernorm", False))
+        self.mapped = bool(config.get("reshape_hidden_states", True))
+
+    def read(self, sight: Sight) -> dict[str, Any]:
+        """Return feature_maps: (B, D, down, across), or (B, T, D) where they stay rows."""
+        norm = sight.stack.norm if self.normed else None
+        maps = {}
+        for index in self.layers:
+            x = sight.states[index] if norm is None else norm(sight.states[index])
+            maps[index] = sight.map(x) if self.mapped else sight.rows(x)
+        return {"feature_maps": self.forward(maps)}
 
 
 def chosen_stages(config: Config, names: list[str]) -> list[int]:
@@ -118,7 +173,7 @@ class Taught(Sequences):
 
 
 def build_image_head(
-    spec: tasks.Backbone | tasks.MapHead | tasks.MaskedImage | tasks.TaughtImageClassifier,
+    spec: tasks.Backbone | tasks.MaskedImage | tasks.TaughtImageClassifier,
     config: Config,
     body: Pyramid | Stack,
 ) -> nn.Module:
@@ -126,27 +181,29 @@ def build_image_head(
     if isinstance(spec, tasks.TaughtImageClassifier):
         width: Any = body.embed.width
         return Taught(spec, config, (width, width, int(config.num_labels)))
-    if isinstance(body, Pyramid):
-        channels = body.channels
-    else:
-        channels = (body.embed.width,) * (body.depth + 1)
+    maps = isinstance(body, Pyramid)
     if isinstance(spec, tasks.Backbone):
-        return FeatureMaps(spec, config, channels)
-    if isinstance(spec, tasks.MapHead):
-        kind = Segments if isinstance(spec, tasks.SemanticSegmenter) else Depths
-        return kind(spec, config, channels)
+        return FeatureMaps(spec, config, body.channels) if maps else StackMaps(spec, config, body)
     body.embed.learn_mask()
-    return Pixels(config, channels[-1])
+    return Pixels(config, body.channels[-1] if maps else body.embed.width)
 
 
 def see_tokens(
-    stack: Stack, head: nn.Module | None, inputs: Inputs, record: Record
+    stack: Stack,
+    head: nn.Module | None,
+    inputs: Inputs,
+    record: Record,
+    given: Mapping[str, Any],
 ) -> tuple[Tensor, dict[str, Any]]:
     """Run a stack on the patches of images, and a head that reads maps.
 
     Returns:
         The last states, packed (N, D); and the fields of such a head, if it is one.
     """
+    if isinstance(head, PatchHead):
+        record.states |= frozenset(head.layers)
+        x = stack(inputs, record)
+        return x, head.read(Sight(stack, inputs, record.kept_states, x, given))
     x = stack(inputs, record)
     if not isinstance(head, Pixels):
         return x, {}
@@ -158,7 +215,7 @@ def see(
     body: Pyramid,
     head: nn.Module | None,
     given: Mapping[str, Any],
-    asked: tuple[call.Asked, call.Asked],
+    asked: call.Asked,
 ) -> dict[str, Any]:
     """Run a pyramid and its head on a batch of images.
 
@@ -176,16 +233,16 @@ def see(
     """
     images = Images.of(given)
     count = body.depth + 1 - body.first
-    states = call.layers(asked[0], count, "output_hidden_states")
+    states = call.layers(asked.states, count, "output_hidden_states")
     states = tuple(index + body.first for index in states)
-    shares = call.layers(asked[1], body.attentions, "output_attentions")
+    shares = call.layers(asked.attentions, body.attentions, "output_attentions")
     if isinstance(head, FeatureMaps):
         record = call.record((*states, *head.stages), shares)
         body.features(images, record)
         found: dict[str, Any] = {"feature_maps": head(record.kept_states)}
         found["hidden_states"] = _maps(record, states)
     else:
-        every = range(body.first, body.depth + 1) if isinstance(head, Segments | Depths) else ()
+        every = range(body.first, body.depth + 1) if isinstance(head, StageHead) else ()
         record = call.record((*states, *every), shares)
         found = _read(body, head, images, record, given.get("labels"))
         found["hidden_states"] = maps = _maps(record, states)
@@ -207,7 +264,7 @@ def _read(
     x = body(images, record)  # (B, D, height, width)
     if isinstance(head, Pixels):
         return head(x, images, body.embed.patch.kernel_size)
-    if isinstance(head, Segments | Depths):
+    if isinstance(head, StageHead):
         maps = [record.kept_states[index] for index in range(body.first, body.depth + 1)]
         return head(maps, labels)
     rows, _, height, width = x.shape

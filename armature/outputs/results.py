@@ -374,23 +374,3 @@ class MaskedImageModelingOutput(ModelOutput):
     hidden_states: States = None
     attentions: States = None
     reshaped_hidden_states: States = None
-
-
-@dataclass(eq=False)
-class SemanticSegmenterOutput(ModelOutput):
-    """Scores of labels for each place of an image (B, labels, height, width)."""
-
-    loss: Found = None
-    logits: Found = None
-    hidden_states: States = None
-    attentions: States = None
-
-
-@dataclass(eq=False)
-class DepthEstimatorOutput(ModelOutput):
-    """How far away each place of an image is (B, height, width)."""
-
-    loss: Found = None
-    predicted_depth: Found = None
-    hidden_states: States = None
-    attentions: States = None

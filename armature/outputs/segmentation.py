@@ -9,20 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from armature.config import Config
-from armature.errors import ArgumentError, ConfigError
-from armature.outputs import losses, tasks
+from armature.errors import ArgumentError
+from armature.outputs import losses
+from armature.outputs.images import StageHead
 
 
-class Segments(nn.Module):
-    """What reads the maps is the architecture's own; the loss is everybody's."""
+class Segments(StageHead):
+    """Scores by whatever reads the maps, and their loss."""
 
-    def __init__(self, spec: tasks.MapHead, config: Config, channels: tuple[int, ...]) -> None:
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+    def __init__(self, net: nn.Module, ignored: int) -> None:
         super().__init__()
-        if spec.make is None:
-            raise ConfigError(f"nothing reads the maps of a {config.model_type!r} model")
-        self.config = config
-        self.net = spec.make(config, channels)
+        self.net, self.ignored = net, ignored
 
     def forward(self, maps: list[Tensor], labels: Tensor | None) -> dict[str, Tensor | None]:
         """Maps (B, C, height, width) of all stages → loss, logits (B, labels, h, w)."""
@@ -34,8 +33,7 @@ class Segments(nn.Module):
                 f"labels have the shape {tuple(labels.shape)}: give one for each place of an "
                 "image, (B, height, width)"
             )
-        ignored = int(self.config.semantic_loss_ignore_index)
-        return {"loss": losses.places(logits, labels, ignored), "logits": logits}
+        return {"loss": losses.places(logits, labels, self.ignored), "logits": logits}
 
 
 class Spread(nn.Module):

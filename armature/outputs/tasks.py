@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-Pick = Literal[
-    "first", "last", "eos", "end", "mean", "max", "@pooling_type"
-]  # which token stands for its sequence
+# Which token stands for its sequence: the mean of an image's patches alone, or the first beside it;
+# or the config says whether it is the mean or the largest number of each channel.
+Pick = Literal["first", "last", "eos", "end", "mean", "max", "@pooling_type", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -24,7 +24,8 @@ class Head:
     """Base of the heads: the parts of the path by their names on disk, "" where absent."""
 
     dense: str = ""
-    gate: str = ""  # config key: where it is false, there is neither the dense map nor `act`
+    gate: str = ""  # config key: where it is false, there is no dense map, no norm, and no other
+    # token than the first is picked
     act: str = "linear"
     norm: str = ""
     eps: float | str = "@layer_norm_eps"
@@ -41,6 +42,13 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
+    make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The arguments of a call in which it takes its labels."""
+        return ("labels",)
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -55,6 +63,16 @@ class Base(Head):
     """Nothing but the body, or its pooler: one token through `dense` and `act`, or the mean."""
 
     pick: Pick = "first"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Pooled(Base):
+    """The body, and what stands for each image or sound, with or without a dense map."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,6 @@ class WordHead(Head):
     untied_bias: str = ""  # another name of the output's bias where words have their own matrix
     tied: Callable[[Settings], bool] | None = None  # None: as `tie_word_embeddings` says
     rest: str = ""  # map of what is left of a state where words are narrower than states
-    make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -109,6 +126,11 @@ class DoubleHeads(CausalLM):
 
     summary: str = ""  # map of the token that the config's `summary_…` settings pick
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Words, the right continuation, and where each one ends."""
+        return ("labels", "mc_labels", "mc_token_ids")
+
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         return super().rows(settings) | {"head.summary.map": self.summary}
@@ -125,6 +147,13 @@ class Joined(Seq2SeqLM):
 
 
 @dataclass(frozen=True)
+class Transcriber(Seq2SeqLM):
+    """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
+
+    only: tuple[str, ...] = ("SpeechSeq2Seq",)
+
+
+@dataclass(frozen=True)
 class PreTraining(WordHead):
     """Scores for masked words, and for the order of two sentences."""
 
@@ -134,6 +163,11 @@ class PreTraining(WordHead):
     result: str = "seq_relationship_logits"
     label: str = "next_sentence_label"
     orders: int = 2  # scores of the order; 0: one for each label of the config
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Words, and the order."""
+        return ("labels", self.label)
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -191,12 +225,22 @@ class Detector(Head):
 class Spans(Head):
     """Scores of the first and the last token of an answer."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The two tokens."""
+        return ("start_positions", "end_positions")
+
 
 @dataclass(frozen=True)
 class BeamSpans(Head):
     """The likeliest first tokens of an answer, for each the likeliest last, and if there is one."""
 
     path: str = ""  # before the names of its maps
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The two tokens, the one that sums up, if there is an answer, and what cannot be one."""
+        return ("start_positions", "end_positions", "cls_index", "is_impossible", "p_mask")
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
@@ -219,25 +263,18 @@ class Backbone(Head):
     eps: float | str = 1e-5
     norms: str = ""  # one for each map, by the stage's name
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
+
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         return super().rows(settings) | ({"head.norms": self.norms} if self.norms else {})
 
 
 @dataclass(frozen=True)
-class MapHead(Head):
-    """Base of heads that read the maps of all stages."""
-
-    make: Callable[[Config, tuple[int, ...]], Any] | None = None  # config, channels → what reads
-
-
-@dataclass(frozen=True)
-class SemanticSegmenter(MapHead):
-    """Scores of labels for each place of an image."""
-
-
-@dataclass(frozen=True)
-class DepthEstimator(MapHead):
+class DepthEstimator(Head):
     """How far away what each place of an image shows is."""
 
 
@@ -250,11 +287,86 @@ class ImageClassifier(SequenceHead):
 class TaughtImageClassifier(ImageClassifier):
     """Scores of labels by an image's own token and by its teacher's, and their mean."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none: teachers are for training."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Segmenter(Head):
+    """Scores of classes for each pixel."""
+
 
 @dataclass(frozen=True)
 class MaskedImage(Head):
     """The pixels of hidden patches."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none: the images tell."""
+        return ()
 
-OF_IMAGES = (Backbone, MapHead, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
+
+@dataclass(frozen=True)
+class Transcriber(Head):
+    """Scores of letters for each frame of a sound, read with a blank between (CTC)."""
+
+
+@dataclass(frozen=True)
+class Blended(Head):
+    """Base of heads of sounds that may read a blend of all blocks' states."""
+
+    blend: str = ""  # weights of the blend, where the config's `use_weighted_layer_sum` asks for it
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.blend": self.blend}
+
+
+@dataclass(frozen=True)
+class SoundClassifier(Blended):
+    """Scores of labels for each sound, by the mean of its frames."""
+
+
+@dataclass(frozen=True)
+class FrameClassifier(Blended):
+    """Scores of labels for each frame of a sound."""
+
+
+@dataclass(frozen=True)
+class Speakers(Blended):
+    """A vector for the voice in each sound, and its scores."""
+
+    layers: str = ""  # convolutions before frames become one vector
+    vector: str = ""  # map to that vector
+    voices: str = ""  # weights of the voices that training knows
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        further = {"head.layers": self.layers, "head.vector": self.vector}
+        return super().rows(settings) | further | {"head.voices": self.voices}
+
+
+@dataclass(frozen=True)
+class Contrast(Head):
+    """Hidden frames, to be told from others by vectors of a codebook."""
+
+    codes: str = ""  # the codebook, and the map that chooses from it
+    chooses: str = ""
+    project: str = ""  # map of what was chosen
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The frames that each hidden one is told from."""
+        return ("sampled_negative_indices",)
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        rows = {"head.codes": self.codes, "head.chooses": self.chooses}
+        return super().rows(settings) | rows | {"head.project": self.project}
+
+
+OF_SOUNDS = (Transcriber, Blended, Contrast)  # heads that nothing else has
+OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
 WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt
