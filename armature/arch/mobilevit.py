@@ -171,7 +171,7 @@ def _global(c: Config, channels: int, width: int, depth: int) -> Any:
 
 def _segments(_spec: Any, c: Config, body: Any) -> Any:
     from armature.layers.patches import Convolution
-    from armature.outputs.segmentation import Atrous, Segments, Spread
+    from armature.outputs.places import Atrous, Segments, Spread
 
     inputs, width = body.channels[-1], c.aspp_out_channels
 
