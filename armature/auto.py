@@ -54,7 +54,6 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
-    "DepthEstimation": (),
 }
 
 

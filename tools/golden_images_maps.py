@@ -20,6 +20,12 @@ SMALL_MAPS: dict[str, dict[str, Any]] = {
     "poolformer": {"hidden_sizes": [6, 8, 10], "depths": [1, 2, 1], "num_encoder_blocks": 3},
     "mobilevit": {"hidden_sizes": [8, 8, 12], "neck_hidden_sizes": [4, 6, 6, 6, 8, 8, 10]}
     | {"num_attention_heads": 2, "expand_ratio": 1.0, "hidden_dropout_prob": 0.0},
+    "segformer": {"hidden_sizes": [6, 8, 12], "depths": [1, 2, 1], "num_encoder_blocks": 3}
+    | {"sr_ratios": [4, 2, 1], "num_attention_heads": [1, 2, 3], "mlp_ratios": [2, 3, 1]}
+    | {"decoder_hidden_size": 10},
+    "glpn": {"hidden_sizes": [6, 8], "depths": [1, 1], "num_encoder_blocks": 2}
+    | {"sr_ratios": [3, 1], "num_attention_heads": [1, 2], "mlp_ratios": [2, 3]}
+    | {"decoder_hidden_size": 6, "strides": [3, 2]},
 }
 LABELS = torch.arange(2 * 24 * 20).reshape(2, 24, 20) % 5
 
@@ -108,5 +114,24 @@ MAPS: dict[str, Any] = {
         {"output_stride": 8, "aspp_out_channels": 6, "atrous_rates": [1, 2, 3], "num_labels": 5},
         [(24, 20)],
         {"labels": LABELS},
+    ),
+    "segformer/body": (
+        "SegformerModel",
+        {"reshape_last_stage": False, "hidden_act": "relu", "num_channels": 1},
+        [(24, 20), (29, 33)],
+        {},
+    ),
+    "segformer/places": (
+        "SegformerForSemanticSegmentation",
+        {"patch_sizes": [5, 4, 2], "strides": [3, 2, 1], "num_labels": 5}
+        | {"semantic_loss_ignore_index": 3},
+        [(24, 20)],
+        {"labels": LABELS},
+    ),
+    "glpn/depths": (
+        "GLPNForDepthEstimation",
+        {"max_depth": 3, "drop_path_rate": 0.2},
+        [(24, 24)],
+        {"labels": torch.arange(2 * 32 * 32).reshape(2, 32, 32) % 5 * 0.4},
     ),
 }

@@ -248,7 +248,9 @@ def see(
         found["hidden_states"] = maps = _maps(record, states)
         if maps and not body.maps:
             found["reshaped_hidden_states"] = maps
-            found["hidden_states"] = tuple(x.flatten(2).transpose(1, 2) for x in maps)
+        if maps:
+            pairs = zip(states, maps, strict=True)
+            found["hidden_states"] = tuple(_shown(body, index, x) for index, x in pairs)
     found["attentions"] = call.recorded(record.kept_attentions, shares) or None
     return found
 
@@ -272,4 +274,10 @@ def _read(
     tokens = x.permute(0, 2, 3, 1).flatten(0, 2)
     given = Given(layout, labels={} if labels is None else {"labels": labels})
     found = {} if head is None else head(tokens, given)
-    return found | {"last_hidden_state": x if body.maps else layout.unpack(tokens)}
+    return found | {"last_hidden_state": _shown(body, body.depth, x)}
+
+
+def _shown(body: Pyramid, index: int, x: Tensor) -> Tensor:
+    """Return a map (B, D, height, width) as users know it: as tokens (B, N, D), or as it is."""
+    flat = body.stages[max(index - 1, 0)].flat
+    return x.flatten(2).transpose(1, 2) if flat else x

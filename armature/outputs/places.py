@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from armature.errors import ArgumentError
+from armature.layers.linear import Linear
 from armature.outputs import losses
 from armature.outputs.images import StageHead
 
@@ -65,6 +66,14 @@ class Atrous(nn.Module):
         """Maps of all stages, of which it reads the last → (B, labels, height, width)."""
         x = self.join(torch.cat([view(maps[-1]) for view in self.views], 1))
         return self.out(self.dropout(self.dropout_join(x)))
+
+
+class ChannelMap(Linear):
+    """One linear map of the channels at each place."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, height, width) → (B, D, height, width)."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class Fused(nn.Module):
