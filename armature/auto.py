@@ -46,6 +46,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "MaskedImageModeling": (tasks.MaskedImage,),
     "VideoClassification": (),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
     "AudioFrameClassification": (tasks.FrameClassifier,),
@@ -57,7 +58,6 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
-    "DepthEstimation": (),
 }
 
 

@@ -110,6 +110,12 @@ def renamed(table: Mapping[str, Head], old: str, new: str, *without: str) -> dic
     return {name.replace(old, new): head for name, head in kept.items()}
 
 
+def convolved(table: Mapping[str, str]) -> dict[str, str]:
+    """Return rows for convolutions and the norms behind them, of one row for both."""
+    rows = {f"{ours}.conv": f"{theirs}.convolution" for ours, theirs in table.items()}
+    return rows | {f"{ours}.norm": f"{theirs}.normalization" for ours, theirs in table.items()}
+
+
 def sides(size: int | list[int]) -> tuple[int, int]:
     """Return the height and width that one number, or two, stand for."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])
