@@ -13,7 +13,7 @@ Every file defines the same words, in this order:
     IGNORED    buffers that mean nothing
     UNUSED     config keys without effect on what a forward pass computes
     HEADS      class name → what it puts on the body
-    INPUTS     the tokenizer family (or "images")
+    INPUTS     the tokenizer family (or "images", or "sounds")
 
 A file leaves out what would be empty, and what another file says that it is like.
 """
@@ -37,10 +37,12 @@ from armature.outputs.tasks import Head
 SYNONYMS = {
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
+    "data2vec-audio": "data2vec_audio",
     "deberta-v2": "deberta_v2",
     "encoder-decoder": "encoder_decoder",
     "openai-gpt": "openai_gpt",
     "transfo-xl": "transfo_xl",
+    "unispeech-sat": "unispeech_sat",
     "xlm-roberta": "xlm_roberta",
 }
 

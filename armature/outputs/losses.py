@@ -121,7 +121,7 @@ def letters(
 
 
 def margin(vectors: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of angles between (B, D) and (D, classes), with a margin (Wang et al., 2018)."""
+    """Cross-entropy of angles of (B, D) to (D, classes), with a margin (Wang et al., 2018)."""
     labels = labels.to(vectors.device).flatten()
     cosines = F.normalize(vectors, dim=1) @ F.normalize(classes, dim=0)
     own = F.one_hot(labels, classes.shape[1])
@@ -146,4 +146,6 @@ def contrast(
     same = (codes == away).all(-1)
     scores = torch.cat((scores[:1], scores[1:].masked_fill(same, float("-inf"))))
     counted = scores.float().flatten(1).T[masked.flatten().bool()]  # (M, 1 + K)
-    return F.cross_entropy(counted, counted.new_zeros(len(counted), dtype=torch.long), reduction="sum")
+    return F.cross_entropy(
+        counted, counted.new_zeros(len(counted), dtype=torch.long), reduction="sum"
+    )
