@@ -49,6 +49,7 @@ class PreTrainedModel(nn.Module):
     config_class: type[Config]
     body: Any  # Stack, EncoderDecoder, Pyramid or Composite
     head: Any  # what the class puts on the body, or None
+    counts_tokens = False  # in decoding, whether padding before a decoder's text moves it not
 
     def __init__(self, config: Config, **options: Any) -> None:
         """Build the model with fresh weights.
@@ -86,7 +87,8 @@ class PreTrainedModel(nn.Module):
         if options.pop("add_pooling_layer", True) is False and self._is_base:
             self.head = None
         embed: Any = getattr(self.body, "embed", None)
-        if hasattr(embed, "learn_mask") and options.pop("use_mask_token", False):
+        masks = bool(self.config.get("use_mask_token", False))
+        if hasattr(embed, "learn_mask") and options.pop("use_mask_token", masks):
             embed.learn_mask()
         if isinstance(self.head, Tokens) and options.pop("crf", False):
             self.head.learn_chain()

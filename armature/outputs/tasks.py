@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-Pick = Literal["first", "last", "eos", "end", "mean"]  # which token stands for its sequence
+# Which token stands for its sequence: the mean of an image's patches alone, or the first beside it.
+Pick = Literal["first", "last", "eos", "end", "mean", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -22,7 +23,8 @@ class Head:
     """Base of the heads: the parts of the path by their names on disk, "" where absent."""
 
     dense: str = ""
-    gate: str = ""  # config key: where it is false, there is neither the dense map nor `act`
+    gate: str = ""  # config key: where it is false, there is no dense map, no norm, and no other
+    # token than the first is picked
     act: str = "linear"
     norm: str = ""
     eps: float | str = "@layer_norm_eps"
@@ -39,6 +41,7 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
     make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     @property
@@ -64,6 +67,18 @@ class Base(Head):
     def labels(self) -> tuple[str, ...]:
         """It has none."""
         return ()
+
+
+@dataclass(frozen=True)
+class Pooled(Base):
+    """The body, and what stands for each image or sound, with or without a dense map."""
+
+
+@dataclass(frozen=True)
+class PooledMap(Base):
+    """The mean of the last map, kept as a map of one place."""
+
+    pick: Pick = "mean"
 
 
 @dataclass(frozen=True)
@@ -128,6 +143,13 @@ class Seq2SeqLM(WordHead):
 @dataclass(frozen=True)
 class Joined(Seq2SeqLM):
     """The word head of a decoder that was trained apart from its encoder."""
+
+
+@dataclass(frozen=True)
+class Transcriber(Seq2SeqLM):
+    """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
+
+    only: tuple[str, ...] = ("SpeechSeq2Seq",)
 
 
 @dataclass(frozen=True)
@@ -237,6 +259,7 @@ class BeamSpans(Head):
 class Backbone(Head):
     """The feature maps of a pyramid's stages."""
 
+    eps: float | str = 1e-5
     norms: str = ""  # one for each map, by the stage's name
 
     @property
@@ -262,6 +285,11 @@ class TaughtImageClassifier(ImageClassifier):
     def labels(self) -> tuple[str, ...]:
         """It has none: teachers are for training."""
         return ()
+
+
+@dataclass(frozen=True)
+class Segmenter(Head):
+    """Scores of classes for each pixel."""
 
 
 @dataclass(frozen=True)
