@@ -28,7 +28,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "Seq2SeqLM": (tasks.Seq2SeqLM,),
     "PreTraining": (
         tasks.PreTraining,
-        tasks.Contrast,
+        tasks.HiddenFrames,
         tasks.Detector,
         tasks.MaskedLM,
         tasks.Seq2SeqLM,
@@ -42,13 +42,18 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "SemanticSegmentation": (tasks.Segmenter,),
-    "CTC": (tasks.Transcriber,),
+    "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
     "AudioFrameClassification": (tasks.FrameClassifier,),
     "AudioXVector": (tasks.Speakers,),
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
+    "InstanceSegmentation": (),
+    "UniversalSegmentation": (),
+    "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
+    "DepthEstimation": (),
 }
 
 
@@ -81,6 +86,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.backbone import BackboneModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.towers import TowersModel
     from armature.transcribing import TranscribingModel
 
     model_type, module = found
@@ -94,6 +100,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     }
     kinds = {
         tasks.Backbone: BackboneModel,
+        tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
         tasks.Transcriber: TranscribingModel,
     }
@@ -123,7 +130,8 @@ def auto_names(class_name: str) -> list[str]:
         return []
     spec, names = found[1].HEADS[class_name], []
     if isinstance(spec, tasks.Base):
-        return ["AutoModel"]
+        fits = [f"AutoModelFor{words}" for words in _FITS if _choose(found[1], words) == class_name]
+        return [*fits, "AutoModel"]
     if isinstance(spec, tasks.Backbone):
         return ["AutoBackbone"]
     for words in _FITS:

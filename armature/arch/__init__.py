@@ -41,9 +41,11 @@ SYNONYMS = {
     "data2vec-vision": "data2vec_vision",
     "deberta-v2": "deberta_v2",
     "encoder-decoder": "encoder_decoder",
+    "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",
     "transfo-xl": "transfo_xl",
     "unispeech-sat": "unispeech_sat",
+    "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }
 
@@ -70,7 +72,7 @@ SUMMARY: dict[str, Any] = {
 
 def names() -> list[str]:
     """Return every known model_type."""
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    files = [one.name for one in pkgutil.iter_modules(__path__) if one.name[0] != "_"]
     spelled = {file: model_type for model_type, file in SYNONYMS.items()}
     return sorted(spelled.get(file, file) for file in files)
 

@@ -28,7 +28,7 @@ def spec(c: Config) -> Stack:
 def _placing() -> type[nn.Module]:
     from torch import nn
 
-    from armature.layers import waves
+    from armature.layers import filters
 
     class Placings(nn.Module):
         """Convolutions one after another, each normed by nothing trained."""
@@ -38,8 +38,8 @@ def _placing() -> type[nn.Module]:
             width, kernel = c.hidden_size, c.conv_pos_kernel_size
             groups, act = c.num_conv_pos_embedding_groups, c.feat_extract_activation
             self.layers = nn.ModuleList(
-                waves.Strided(
-                    waves.Convolution(width, width, kernel, padding=kernel // 2, groups=groups),
+                filters.Strided(
+                    filters.Convolution(width, width, kernel, padding=kernel // 2, groups=groups),
                     nn.LayerNorm(width, elementwise_affine=False),
                     act,
                 )

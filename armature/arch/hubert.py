@@ -29,13 +29,13 @@ def _placing(c: Config) -> nn.Module:
     """Return a convolution whose input is normed by what training saw, not its weights."""
     from torch import nn
 
-    from armature.layers import waves
+    from armature.layers import filters
 
     width, kernel, groups = (
         *(c.hidden_size, c.num_conv_pos_embeddings, c.num_conv_pos_embedding_groups),
     )
-    conv = waves.Convolution(width, width, kernel, padding=kernel // 2, groups=groups)
-    return waves.Placing(conv, c.feat_extract_activation, nn.BatchNorm1d(width))
+    conv = filters.Convolution(width, width, kernel, padding=kernel // 2, groups=groups)
+    return filters.Placing(conv, c.feat_extract_activation, nn.BatchNorm1d(width))
 
 
 PREFIX = "hubert"

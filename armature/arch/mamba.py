@@ -129,9 +129,9 @@ def _mixer() -> type[nn.Module]:
     from torch.nn import functional as F
 
     from armature.layers.act import activation
+    from armature.layers.filters import Convolution
     from armature.layers.linear import Linear
     from armature.layers.recall import Rectangle
-    from armature.layers.waves import Convolution
 
     class Mixer(nn.Module):
         """A short convolution, then a state that fades and takes in as each token says."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from armature.arch import renamed, wav2vec2
 from armature.config import Config
 from armature.model.spec import Own, Stack
-from armature.outputs.tasks import Contrast
+from armature.outputs.tasks import HiddenFrames
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,7 +36,7 @@ def _codes() -> type[nn.Module]:
     class Codes(Codebook):
         """States as they are, and the codes of what was heard, mapped twice."""
 
-        def __init__(self, spec: Contrast, c: Config, body: Any) -> None:
+        def __init__(self, spec: HiddenFrames, c: Config, body: Any) -> None:
             super().__init__(spec, c, (c.hidden_size, body.embed.frames.width, 0))
             self.dense = Linear(c.proj_codevector_dim, c.hidden_size)
             self.letters = Linear(c.hidden_size, c.num_ctc_classes)  # kept, unread
@@ -53,14 +53,14 @@ def _codes() -> type[nn.Module]:
     return Codes
 
 
-def _codes_of(spec: Contrast, c: Config, body: Any) -> nn.Module:
+def _codes_of(spec: HiddenFrames, c: Config, body: Any) -> nn.Module:
     return _codes()(spec, c, body)
 
 
 PREFIX = "unispeech"
 UNUSED = (*wav2vec2.UNUSED, "num_ctc_classes", "replace_prob")
 # fmt: off
-HEADS = {"UniSpeechForPreTraining": Contrast(
+HEADS = {"UniSpeechForPreTraining": HiddenFrames(
     make=_codes_of, dense="project_hid", codes="quantizer.codevectors",
     chooses="quantizer.weight_proj", project="project_q",
     names={"head.letters": "ctc_proj"}),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from armature.arch import renamed, wav2vec2
 from armature.config import Config
 from armature.model.spec import Own, Stack
-from armature.outputs.tasks import Contrast
+from armature.outputs.tasks import HiddenFrames
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,7 +66,7 @@ def _kept_beside(_spec: Any, c: Config, _body: Any) -> nn.Module:
 PREFIX = "unispeech_sat"
 UNUSED = (*wav2vec2.UNUSED, "num_clusters")
 # fmt: off
-HEADS = {"UniSpeechSatForPreTraining": Contrast(
+HEADS = {"UniSpeechSatForPreTraining": HiddenFrames(
     make=_kept_beside, dense="project_hid", codes="quantizer.codevectors",
     chooses="quantizer.weight_proj", project="project_q", norm="layer_norm_for_extract",
     names={"head.speaker": "speaker_proj", "head.clusters": "label_embeddings_concat"}),

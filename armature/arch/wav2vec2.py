@@ -11,12 +11,12 @@ from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Block, Dense, Dropout, LayerNorm, Own, Post, Pre, Stack
 from armature.outputs.tasks import (
+    CTC,
     Base,
-    Contrast,
     FrameClassifier,
+    HiddenFrames,
     SoundClassifier,
     Speakers,
-    Transcriber,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def sounds(c: Config, places: Callable[[], nn.Module] | None = None, **kinds: bo
             projected; `layered`: every convolution is normed, and `masked`: there is a vector for
             hidden frames, whatever the config says.
     """
-    from armature.layers import sound, spans, waves
+    from armature.layers import filters, sound, spans
     from armature.layers.norm import LayerNorm
 
     width, eps = c.hidden_size, c.layer_norm_eps
@@ -140,7 +140,7 @@ def sounds(c: Config, places: Callable[[], nn.Module] | None = None, **kinds: bo
         normed,
         _placing(c) if places is None else places(),
         None if c.get("do_stable_layer_norm") else LayerNorm(width, eps=eps),
-        waves.Adapter(width, out, shape) if c.get("add_adapter") else None,
+        filters.Adapter(width, out, shape) if c.get("add_adapter") else None,
         spans.Spans(time, channels) if c.get("apply_spec_augment", True) else None,
     )
     masked = kinds.get("masked", False) or c.mask_time_prob > 0 or c.mask_feature_prob > 0
@@ -151,7 +151,7 @@ def sounds(c: Config, places: Callable[[], nn.Module] | None = None, **kinds: bo
 def _frames(c: Config, kind: str) -> Any:
     from torch import nn
 
-    from armature.layers import norm, waves
+    from armature.layers import filters, norm
 
     counts = {len(c.conv_dim), len(c.conv_kernel), len(c.conv_stride)}
     if len(counts) > 1 or kind not in ("group", "layer"):
@@ -167,15 +167,15 @@ def _frames(c: Config, kind: str) -> Any:
         norms = [norm.LayerNorm(width) for width in c.conv_dim]
     else:
         norms[0] = nn.GroupNorm(c.conv_dim[0], c.conv_dim[0])
-    return waves.Frames(shapes, norms, c.feat_extract_activation, bias=c.conv_bias)
+    return filters.Frames(shapes, norms, c.feat_extract_activation, bias=c.conv_bias)
 
 
 def _placing(c: Config) -> nn.Module:
-    from armature.layers import waves
+    from armature.layers import filters
 
     kernel, groups = c.num_conv_pos_embeddings, c.num_conv_pos_embedding_groups
-    conv = waves.NormedConvolution(c.hidden_size, kernel, groups)
-    return waves.Placing(conv, c.feat_extract_activation)
+    conv = filters.NormedConvolution(c.hidden_size, kernel, groups)
+    return filters.Placing(conv, c.feat_extract_activation)
 
 
 @cache
@@ -260,8 +260,8 @@ UNUSED: tuple[str, ...] = (
 
 HEADS = {
     "Wav2Vec2Model":         Base(),
-    "Wav2Vec2ForCTC":        Transcriber(dropout="final_dropout", out="lm_head"),
-    "Wav2Vec2ForPreTraining": Contrast(dense="project_hid", codes="quantizer.codevectors",
+    "Wav2Vec2ForCTC":        CTC(dropout="final_dropout", out="lm_head"),
+    "Wav2Vec2ForPreTraining": HiddenFrames(dense="project_hid", codes="quantizer.codevectors",
                                        chooses="quantizer.weight_proj", project="project_q"),
     "Wav2Vec2ForSequenceClassification":   SoundClassifier(
         blend="layer_weights", dense="projector", out="classifier"),

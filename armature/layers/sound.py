@@ -19,10 +19,10 @@ from armature.layers import kernels
 from armature.layers.attention import SelfAttention
 from armature.layers.context import Context
 from armature.layers.embed import Inputs
+from armature.layers.filters import Adapter, Frames
 from armature.layers.kernels import Rule
 from armature.layers.linear import Linear
 from armature.layers.spans import Spans
-from armature.layers.waves import Adapter, Frames
 
 REAL = "real"  # of an input's further things: the layout of the frames that are no padding
 LENGTHS = "lengths"  # (B,) how many frames each sound has

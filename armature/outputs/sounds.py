@@ -141,7 +141,7 @@ class Voices(Blended):
 class Codebook(HeadModule):
     """Frames against codes of what was heard there (Baevski et al., 2020)."""
 
-    def __init__(self, spec: tasks.Contrast, config: Config, sizes: Sizes) -> None:
+    def __init__(self, spec: tasks.HiddenFrames, config: Config, sizes: Sizes) -> None:
         width, features, _ = sizes
         super().__init__(spec, config, (width, config.proj_codevector_dim, 0))
         self.groups, count = config.num_codevector_groups, config.num_codevectors_per_group
@@ -206,7 +206,7 @@ def build_sound_head(spec: tasks.Head, config: Config, body: Any) -> nn.Module:
     embed = body.embed
     width, labels = embed.width, int(config.num_labels)
     adapter = getattr(embed, "adapter", None)
-    if isinstance(spec, tasks.Transcriber):
+    if isinstance(spec, tasks.CTC):
         if config.vocab_size is None:
             raise ConfigError("config.json: vocab_size says how many letters there are; it is null")
         width = width if adapter is None else adapter.width
@@ -219,5 +219,5 @@ def build_sound_head(spec: tasks.Head, config: Config, body: Any) -> nn.Module:
         return FrameLabels(spec, config, (width, width, labels))
     if isinstance(spec, tasks.Speakers):
         return Voices(spec, config, (width, width, labels))
-    assert isinstance(spec, tasks.Contrast)
+    assert isinstance(spec, tasks.HiddenFrames)
     return Codebook(spec, config, (width, embed.frames.width, 0))
