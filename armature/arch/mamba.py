@@ -163,7 +163,9 @@ def _mixer() -> type[nn.Module]:
             real = torch.arange(y.shape[1], device=x.device) < lengths[:, None]
             wide = memory.values.dtype
             pace = F.softplus(self.pace(step).to(wide)) * real[..., None]  # no time after the end
-            z, state = self._scan(y.to(wide), pace, taken.to(wide), shown.to(wide), memory.values)
+            rate = -self.decay.weight.to(wide).exp()
+            choices = (taken.to(wide), shown.to(wide))
+            z, state = _scan(y.to(wide), pace, rate, choices, memory.values)
             z = (z + y * self.skip.weight.to(wide)) * F.silu(gate)
             if context.cache is not None:
                 places = lengths[:, None] + torch.arange(memory.keys.shape[1], device=x.device)
@@ -182,23 +184,35 @@ def _mixer() -> type[nn.Module]:
             wide = torch.promote_types(inner.dtype, torch.float32)
             return Memory(near, inner.new_zeros(rows, width, self.sizes[1], dtype=wide))
 
-        def _scan(
-            self, y: Tensor, pace: Tensor, taken: Tensor, shown: Tensor, state: Tensor
-        ) -> tuple[Tensor, Tensor]:
-            """(B, T, I) tokens and paces, (B, T, S) choices → what is read (B, T, I), the state."""
-            rate, found = -self.decay.weight.to(y.dtype).exp(), []
-            for start in range(0, y.shape[1], 128):  # so many tokens at once, for memory's sake
-                part = slice(start, start + 128)
-                fades = (pace[:, part, :, None] * rate).exp()  # (B, t, I, S)
-                news = (pace * y)[:, part, :, None] * taken[:, part, None]
-                states = []
-                for fade, new in zip(fades.unbind(1), news.unbind(1), strict=True):
-                    state = fade * state + new
-                    states.append(state)
-                found.append((torch.stack(states, 1) @ shown[:, part, :, None]).squeeze(-1))
-            return torch.cat(found, 1), state
-
     return Mixer
+
+
+def _scan(
+    y: Tensor, pace: Tensor, rate: Tensor, choices: tuple[Tensor, Tensor], state: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return what is read (B, T, I), and the state (B, I, S).
+
+    Args:
+        y: (B, T, I) what is taken in.
+        pace: (B, T, I) how much time passes.
+        rate: (I, S) how fast the state fades.
+        choices: (B, T, S) where a token is taken in, and what is read of the state.
+        state: (B, I, S) before.
+    """
+    import torch
+
+    taken, shown = choices
+    found = []
+    for start in range(0, y.shape[1], 128):  # so many tokens at once, for memory's sake
+        part = slice(start, start + 128)
+        fades = (pace[:, part, :, None] * rate).exp()  # (B, t, I, S)
+        news = (pace * y)[:, part, :, None] * taken[:, part, None]
+        states = []
+        for fade, new in zip(fades.unbind(1), news.unbind(1), strict=True):
+            state = fade * state + new
+            states.append(state)
+        found.append((torch.stack(states, 1) @ shown[:, part, :, None]).squeeze(-1))
+    return torch.cat(found, 1), state
 
 
 @cache
