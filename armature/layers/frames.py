@@ -43,7 +43,7 @@ class Frames(nn.Module):
     """Base of the front ends: frames of a spectrum, made fewer, as packed tokens."""
 
     takes: tuple[str, ...] = ("input_features", "attention_mask")
-    of_task: tuple[str, ...] = ()
+    convs: Any  # Strided, one after another
 
     def __init__(self, sizes: list[tuple[int, int, int, int]]) -> None:
         """Build convolutions of these sizes: channels in and out, kernel, stride."""
