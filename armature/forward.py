@@ -110,9 +110,13 @@ def _opened(
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
     inputs, record = stack.embed.open(given), asked.record(stack)
-    x, found = see_tokens(stack, model.head, inputs, record)
+    if getattr(model.head, "blends", False):  # a head that reads the states of every block
+        record.states = frozenset(range(stack.depth + 1))
+        inputs.further["states"] = record.kept_states
+    x, found = see_tokens(stack, model.head, inputs, record, given)
     found = found or _finish(model, x, inputs, labels)
-    return found | asked.seen(stack, record, inputs.layout)
+    told = inputs.further.get("told", {})  # fields of the result that embeddings know
+    return found | told | asked.seen(stack, record, inputs.layout)
 
 
 def _finish(
@@ -125,7 +129,10 @@ def _finish(
 ) -> dict[str, Any]:
     """Run the head on packed states (N, D)."""
     mask = inputs.further.get("attention_mask")
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask)
+    leading = getattr(model.stack.embed, "leading", 0)
+    given = Given(
+        inputs.layout, inputs.tokens, source, labels, choices, mask, leading, inputs.further
+    )
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)
@@ -288,8 +295,8 @@ def _routed(model: PreTrainedModel, record: Record, layout: Layout) -> dict[str,
 
 
 def _result(model: PreTrainedModel, found: dict[str, Any]) -> ModelOutput:
-    if isinstance(model.body, Composite):
-        fields = getattr(model.head, "fields", model.body.fields)
+    fields = getattr(model.head, "fields", getattr(model.body, "fields", None))
+    if fields is not None:
         kind = answers.made(f"{type(model).__name__}Output", fields)
     else:
         kind = result_type(model)
@@ -322,7 +329,7 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
         return results.Seq2SeqModelOutput
     if isinstance(model.body, Pyramid):
         return results.ImageModelOutput
-    if model.head_spec.dense:
+    if model.head_spec.dense or model.head is not None:
         return results.BaseModelOutputWithPoolingAndCrossAttentions
     if crossed:
         return results.BaseModelOutputWithPastAndCrossAttentions

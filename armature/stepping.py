@@ -17,6 +17,7 @@ from armature.layers.columns import window_columns
 from armature.layers.embed import Inputs
 from armature.layers.position import Rotary
 from armature.model import call
+from armature.model.call import Asked
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.steps import StackSteps
 from armature.outputs import tasks
@@ -47,7 +48,7 @@ def steps(
         return model.stack.embed.steps(model.stack, model.head.scores, prompt)
     given = dict(inputs)
     cache, cached = _cache(model, given), given.pop("use_cache", True)
-    asked = passes.Asked(
+    asked = Asked(
         given.pop("output_hidden_states", False), given.pop("output_attentions", False), False
     )
     whole, memory, before = mask, passes.outer(model, given), {}
@@ -195,7 +196,7 @@ def cache_bytes(model: PreTrainedModel, rows: int, tokens: int, *, source: int =
 
 
 def _memory(
-    model: PreTrainedModel, given: dict[str, Any], asked: passes.Asked, outer: Memory
+    model: PreTrainedModel, given: dict[str, Any], asked: Asked, outer: Memory
 ) -> tuple[Memory, dict[str, Any]]:
     """Return what the decoder attends to, packed, and what the encoder shows."""
     if outer[0] is not None:
