@@ -95,7 +95,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     kinds = {
         tasks.Backbone: BackboneModel,
         tasks.Joined: JoinedModel,
-        tasks.Transcriber: TranscribingModel,
+        tasks.Scribe: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 
