@@ -109,8 +109,10 @@ def _opened(
 ) -> dict[str, Any]:
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
+    blends = getattr(model.head, "blends", False)  # a head that reads the states of every block
+    asked.states = asked.states or blends  # HF: they are shown then, too
     inputs, record = stack.embed.open(given), asked.record(stack)
-    if getattr(model.head, "blends", False):  # a head that reads the states of every block
+    if blends:
         record.states = frozenset(range(stack.depth + 1))
         inputs.further["states"] = record.kept_states
     x, found = see_tokens(stack, model.head, inputs, record, given)
