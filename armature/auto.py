@@ -49,6 +49,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
 }
 
 
@@ -81,6 +82,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.backbone import BackboneModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.towers import TowersModel
     from armature.transcribing import TranscribingModel
 
     model_type, module = found
@@ -94,6 +96,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     }
     kinds = {
         tasks.Backbone: BackboneModel,
+        tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
         tasks.Scribe: TranscribingModel,
     }
@@ -123,7 +126,8 @@ def auto_names(class_name: str) -> list[str]:
         return []
     spec, names = found[1].HEADS[class_name], []
     if isinstance(spec, tasks.Base):
-        return ["AutoModel"]
+        fits = [f"AutoModelFor{words}" for words in _FITS if _choose(found[1], words) == class_name]
+        return [*fits, "AutoModel"]
     if isinstance(spec, tasks.Backbone):
         return ["AutoBackbone"]
     for words in _FITS:

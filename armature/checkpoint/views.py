@@ -12,6 +12,7 @@ element of our parameter belongs to exactly one pair.
     Joined("name")            of a packed map, its parts one after another
     T("name")                 transposed; of a packed map, its parts one after another
     Grouped("name")           rows of q, k and v interleaved by key-value head
+    Squeezed("name")          without our leading axes of one
 
 Nothing here imports torch: views only use methods of the tensors they are given.
 """
@@ -19,8 +20,8 @@ Nothing here imports torch: views only use methods of the tensors they are given
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -156,6 +157,18 @@ class Grouped(Plain):
 
 
 @dataclass(frozen=True)
+class Squeezed(Plain):
+    """The leading axes of our parameter that count one are not there on disk."""
+
+    def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
+        """Yield one pair."""
+        shape = target.shape
+        while len(shape) > 1 and shape[0] == 1:
+            shape = shape[1:]
+        yield Pair(fill(self.name) + target.end, shape, theirs=lambda d: d.view(target.shape))
+
+
+@dataclass(frozen=True)
 class Stacked(Plain):
     """Our first axis counts tensors, {e} in their names; each may have several parts."""
 
@@ -178,6 +191,16 @@ def as_view(row: str | View) -> View:
     if "{e}" in row:
         return Stacked(row)
     return Rows(row) if _CHOICE.search(row) else Plain(row)
+
+
+def behind(word: str, rows: Mapping[str, str | View]) -> dict[str, str | View]:
+    """Return rows of names whose tensors lie behind one more word on disk."""
+    moved: dict[str, str | View] = {}
+    for ours, row in rows.items():
+        view = as_view(row)
+        assert isinstance(view, Plain)
+        moved[ours] = replace(view, name=f"{word}.{view.name}" if word else view.name)
+    return moved
 
 
 def _layer_span(index: int, start: int, rows: int) -> See:

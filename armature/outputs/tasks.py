@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-# Which token stands for its sequence: the mean of an image's patches alone, or the first beside it.
-Pick = Literal["first", "last", "eos", "end", "mean", "patches", "both"]
+# Which token stands for its sequence: "eot" is the first end of a text; "patches" the mean of an
+# image's patches alone, "both" that beside the first.
+Pick = Literal["first", "last", "eos", "eot", "end", "mean", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -64,6 +65,11 @@ class Base(Head):
     pick: Pick = "first"
 
     @property
+    def pools(self) -> bool:
+        """Whether one vector is made of all states."""
+        return bool(self.dense or self.norm or self.make or self.pick in ("mean", "eot"))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """It has none."""
         return ()
@@ -73,12 +79,22 @@ class Base(Head):
 class Pooled(Base):
     """The body, and what stands for each image or sound, with or without a dense map."""
 
+    @property
+    def pools(self) -> bool:
+        """It always does."""
+        return True
+
 
 @dataclass(frozen=True)
 class PooledMap(Base):
     """The mean of the last map, kept as a map of one place."""
 
     pick: Pick = "mean"
+
+
+@dataclass(frozen=True)
+class Contrast(Base):
+    """How well each image goes with each text."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +201,18 @@ class SequenceHead(Head):
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         return super().rows(settings) | ({"head.summary.map": self.summary} if self.summary else {})
+
+
+@dataclass(frozen=True)
+class Projection(SequenceHead):
+    """A vector for each sequence, of a width that other inputs' vectors share."""
+
+    result: str = "text_embeds"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,15 @@ TASKS = {
         "ImageClassificationPipeline",
         "AutoImageProcessor",
     ),
+    "image-segmentation": Task(
+        "AutoModelForImageSegmentation",
+        "segmentation",
+        "ImageSegmentationPipeline",
+        "AutoImageProcessor",
+    ),
+    "depth-estimation": Task(
+        "AutoModelForDepthEstimation", "depth", "DepthEstimationPipeline", "AutoImageProcessor"
+    ),
     "image-feature-extraction": Task(
         "AutoModel", "images", "ImageFeatureExtractionPipeline", "AutoImageProcessor"
     ),
@@ -68,9 +77,7 @@ ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classifica
 LATER = (
     "audio-classification",
     "automatic-speech-recognition",
-    "depth-estimation",
     "document-question-answering",
-    "image-segmentation",
     "image-to-text",
     "object-detection",
     "visual-question-answering",
