@@ -153,6 +153,8 @@ class PreTrainedModel(nn.Module):
         if isinstance(body, Composite | Pyramid):
             return body
         first = getattr(body, "encoder", body) if isinstance(body, EncoderDecoder) else body
+        if isinstance(first, Pyramid):
+            return first
         embed = getattr(first, "embed", None)
         return embed if hasattr(embed, "open") else None
 

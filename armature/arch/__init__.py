@@ -42,7 +42,9 @@ SYNONYMS = {
     "deberta-v2": "deberta_v2",
     "encoder-decoder": "encoder_decoder",
     "openai-gpt": "openai_gpt",
+    "speech-encoder-decoder": "speech_encoder_decoder",
     "transfo-xl": "transfo_xl",
+    "vision-encoder-decoder": "vision_encoder_decoder",
     "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from armature.layers.linear import Linear
@@ -36,9 +38,9 @@ class Joined(EncoderDecoder):
 
     reads = ("token_type_ids", "position_ids")
 
-    def __init__(self, encoder: Stack, decoder: Stack, widths: tuple[int, int]) -> None:
+    def __init__(self, encoder: Any, decoder: Stack, widths: tuple[int, int] | None) -> None:
         super().__init__(encoder, decoder, shared=False)
-        self.join = Linear(*widths) if widths[0] != widths[1] else None
+        self.join = None if widths is None else Linear(*widths)
 
     def bridge(self, memory: Tensor) -> Tensor:
         """Encoder's states (M, D) → what the decoder attends to."""
