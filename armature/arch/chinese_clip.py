@@ -38,8 +38,8 @@ def _parts(c: Config) -> tuple[Part, Part]:
 
 PREFIX = ""
 NAMES: dict[str, str | View] = {  # the towers bring their own
-    "text_map":     "text_projection",
-    "vision_map":   "visual_projection",
+    "text_map": "text_projection",
+    "vision_map": "visual_projection",
     "scale.weight": "logit_scale",
 }
 

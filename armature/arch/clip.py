@@ -25,9 +25,7 @@ def spec(c: Config) -> Own:
     def make() -> Any:
         from armature.outputs.towers import Tower, Towers
 
-        return Towers(
-            Tower(*text), Tower(*vision), c.projection_dim, c.logit_scale_init_value
-        )
+        return Towers(Tower(*text), Tower(*vision), c.projection_dim, c.logit_scale_init_value)
 
     return Own(make)
 
@@ -57,8 +55,8 @@ def _classifier(spec: ImageClassifier, c: Config, body: Any) -> Any:
 
 PREFIX = ""
 NAMES: dict[str, str | View] = {  # the towers bring their own
-    "text_map":     "text_projection",
-    "vision_map":   "visual_projection",
+    "text_map": "text_projection",
+    "vision_map": "visual_projection",
     "scale.weight": "logit_scale",
 }
 

@@ -43,9 +43,7 @@ def encoder(c: Config, *, causal: bool) -> Stack:
     """Return a tower's stack."""
     norm = LayerNorm(c.layer_norm_eps)
     return Stack(
-        embed=BareTokens(
-            c.vocab_size, c.hidden_size, position=Learned(c.max_position_embeddings)
-        ),
+        embed=BareTokens(c.vocab_size, c.hidden_size, position=Learned(c.max_position_embeddings)),
         block=Block(
             Pre(norm),
             Attention(c.num_attention_heads, head_width(c), causal=causal),

@@ -36,8 +36,6 @@ class EncoderDecoder(nn.Module):
 class Joined(EncoderDecoder):
     """Two stacks that were trained apart; a linear map joins them where their widths differ."""
 
-    reads = ("token_type_ids", "position_ids")
-
     def __init__(self, encoder: Any, decoder: Stack, widths: tuple[int, int] | None) -> None:
         super().__init__(encoder, decoder, shared=False)
         self.join = None if widths is None else Linear(*widths)
@@ -45,6 +43,12 @@ class Joined(EncoderDecoder):
     def bridge(self, memory: Tensor) -> Tensor:
         """Encoder's states (M, D) → what the decoder attends to."""
         return memory if self.join is None else self.join(memory)
+
+
+class JoinedTexts(Joined):
+    """Two stacks that both read texts."""
+
+    reads = ("token_type_ids", "position_ids")
 
     def shows(self, ids: Tensor, pad: int | None) -> Tensor | None:
         """Return which decoder inputs (B, T) made of labels count: all but padding."""

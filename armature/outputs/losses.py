@@ -146,4 +146,6 @@ def contrast(
     same = (codes == away).all(-1)
     scores = torch.cat((scores[:1], scores[1:].masked_fill(same, float("-inf"))))
     counted = scores.float().flatten(1).T[masked.flatten().bool()]  # (M, 1 + K)
-    return F.cross_entropy(counted, counted.new_zeros(len(counted), dtype=torch.long), reduction="sum")
+    return F.cross_entropy(
+        counted, counted.new_zeros(len(counted), dtype=torch.long), reduction="sum"
+    )

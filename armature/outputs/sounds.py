@@ -58,7 +58,10 @@ class SoundLabels(Blended):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
-        frames, lengths = given.layout.unpack(self.read(x, given)), given.further[LENGTHS].to(x.device)
+        frames, lengths = (
+            given.layout.unpack(self.read(x, given)),
+            given.further[LENGTHS].to(x.device),
+        )
         real = torch.arange(frames.shape[1], device=x.device) < lengths[:, None]
         mean = (frames * real[..., None]).sum(1) / lengths[:, None].to(x.dtype)
         logits, labels = self.score(mean), given.labels.get("labels")
@@ -73,7 +76,10 @@ class FrameLabels(Blended):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits; labels are (B, T, labels), one of each row set."""
-        logits, labels = given.layout.unpack(self.score(self.read(x, given))), given.labels.get("labels")
+        logits, labels = (
+            given.layout.unpack(self.score(self.read(x, given))),
+            given.labels.get("labels"),
+        )
         loss = None
         if labels is not None:
             if labels.shape != logits.shape:
@@ -174,7 +180,9 @@ class Codebook(HeadModule):
         """(B, T, C) → the codes chosen (B, T, codes' width), and how evenly they are used."""
         scores = self.chooses(features).unflatten(-1, (self.groups, -1))  # (B, T, G, V)
         if self.training:
-            chosen = F.gumbel_softmax(scores.float(), tau=self.temperature, hard=True).to(scores.dtype)
+            chosen = F.gumbel_softmax(scores.float(), tau=self.temperature, hard=True).to(
+                scores.dtype
+            )
             used = scores.float().softmax(-1)
         else:
             chosen = F.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
