@@ -180,7 +180,7 @@ def _memory(
         last = given.get("encoder_hidden_states")
         told = given.get("encoder_outputs")
         last = last if told is None else told if isinstance(told, Tensor) else told[0]
-        return memory, layout, {"encoder_last_hidden_state": last}
+        return memory, layout, {"encoder_last_hidden_state": _told(model, last)}
     if encoder is None or (cache is not None and cache.cross):
         return None, None, {}
     x, inputs, record = encode(model, given, asked)
@@ -190,11 +190,15 @@ def _memory(
         memory,
         layout,
         {
-            "encoder_last_hidden_state": inputs.layout.unpack(x),
+            "encoder_last_hidden_state": _told(model, inputs.layout.unpack(x)),
             "encoder_hidden_states": seen["hidden_states"],
             "encoder_attentions": seen["attentions"],
         },
     )
+
+
+def _told(model: PreTrainedModel, states: Tensor | None) -> Tensor | None:
+    return states if states is None else model.body.told(states)
 
 
 def remembered(model: PreTrainedModel, x: Tensor, inputs: Inputs) -> tuple[Tensor, Layout]:

@@ -13,7 +13,7 @@ from armature.checkpoint.names import Names
 from armature.checkpoint.views import Pair, Plain, Target
 from armature.config import Config
 from armature.errors import ArgumentError, ConfigError
-from armature.model.encoder_decoder import Joined, JoinedTexts
+from armature.model.encoder_decoder import Joined, JoinedSounds, JoinedTexts
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.opening import config_class
@@ -105,7 +105,8 @@ class JoinedModel(PreTrainedModel):
             )
         joined = sought is not None or told == decoder.config.hidden_size
         widths = None if joined else (width, decoder.config.hidden_size)
-        kind = JoinedTexts if encoder.reader is None else Joined
+        kind = JoinedSounds if hasattr(encoder.reader, "shrink") else Joined
+        kind = JoinedTexts if encoder.reader is None else kind
         return kind(body, decoder.stack, widths)
 
     def _build_head(self) -> nn.Module | None:

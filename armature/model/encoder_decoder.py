@@ -28,6 +28,10 @@ class EncoderDecoder(nn.Module):
         """Encoder's states (M, D) → what the decoder attends to."""
         return memory
 
+    def told(self, states: Tensor) -> Tensor:
+        """Encoder's states (B, S, D) → what a result calls its last."""
+        return states
+
     def shows(self, _ids: Tensor, _pad: int | None) -> Tensor | None:
         """Return which decoder inputs (B, T) made of labels count; None: all."""
         return None
@@ -43,6 +47,14 @@ class Joined(EncoderDecoder):
     def bridge(self, memory: Tensor) -> Tensor:
         """Encoder's states (M, D) → what the decoder attends to."""
         return memory if self.join is None else self.join(memory)
+
+
+class JoinedSounds(Joined):
+    """Two stacks, of which the first reads sounds."""
+
+    def told(self, states: Tensor) -> Tensor:
+        """Return the states as the decoder sees them."""
+        return self.bridge(states)  # HF: here alone, behind the map that joins the widths
 
 
 class JoinedTexts(Joined):
