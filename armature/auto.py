@@ -28,7 +28,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "Seq2SeqLM": (tasks.Seq2SeqLM,),
     "PreTraining": (
         tasks.PreTraining,
-        tasks.Contrast,
+        tasks.HiddenFrames,
         tasks.Detector,
         tasks.MaskedLM,
         tasks.Seq2SeqLM,
@@ -50,6 +50,10 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageTextToText": (),
     "Vision2Seq": (),
     "ZeroShotImageClassification": (tasks.Contrast,),
+    "InstanceSegmentation": (),
+    "UniversalSegmentation": (),
+    "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
+    "DepthEstimation": (),
 }
 
 

@@ -47,7 +47,7 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.SoundClassifier: results.SequenceClassifierOutput,
     tasks.FrameClassifier: results.TokenClassifierOutput,
     tasks.Speakers: hearing.XVectorOutput,
-    tasks.Contrast: hearing.ContrastOutput,
+    tasks.HiddenFrames: hearing.ContrastOutput,
 }
 CROSSED = PLAIN | {tasks.CausalLM: results.CausalLMOutputWithCrossAttentions}
 

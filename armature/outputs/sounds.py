@@ -139,7 +139,7 @@ class Voices(Blended):
 class Codebook(HeadModule):
     """Frames against codes of what was heard there (Baevski et al., 2020)."""
 
-    def __init__(self, spec: tasks.Contrast, config: Config, sizes: Sizes) -> None:
+    def __init__(self, spec: tasks.HiddenFrames, config: Config, sizes: Sizes) -> None:
         width, features, _ = sizes
         super().__init__(spec, config, (width, config.proj_codevector_dim, 0))
         self.groups, count = config.num_codevector_groups, config.num_codevectors_per_group
@@ -217,5 +217,5 @@ def build_sound_head(spec: tasks.Head, config: Config, body: Any) -> nn.Module:
         return FrameLabels(spec, config, (width, width, labels))
     if isinstance(spec, tasks.Speakers):
         return Voices(spec, config, (width, width, labels))
-    assert isinstance(spec, tasks.Contrast)
+    assert isinstance(spec, tasks.HiddenFrames)
     return Codebook(spec, config, (width, embed.frames.width, 0))

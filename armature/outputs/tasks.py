@@ -371,7 +371,7 @@ class Speakers(Blended):
 
 
 @dataclass(frozen=True)
-class Contrast(Head):
+class HiddenFrames(Head):
     """Hidden frames, to be told from others by vectors of a codebook."""
 
     codes: str = ""  # the codebook, and the map that chooses from it
@@ -389,6 +389,17 @@ class Contrast(Head):
         return super().rows(settings) | rows | {"head.project": self.project}
 
 
-OF_SOUNDS = (Transcriber, Blended, Contrast)  # heads that nothing else has
+OF_SOUNDS = (Transcriber, Blended, HiddenFrames)  # heads that nothing else has
+
+
+class MaskClassifier(Head):
+    """A class and a mask for each of a few queries."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Masks and their classes, and whether the answers of all blocks are wanted."""
+        return ("mask_labels", "class_labels", "output_auxiliary_logits")
+
+
 OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
 WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt
