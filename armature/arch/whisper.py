@@ -22,7 +22,7 @@ from armature.model.spec import (
     UnbiasedKeys,
     Untied,
 )
-from armature.outputs.tasks import Base, CausalLM, Transcriber, SoundClassifier
+from armature.outputs.tasks import Base, CausalLM, SoundClassifier, Transcriber
 
 # fmt: off
 DEFAULTS = {
