@@ -329,7 +329,7 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     if which == "eos":
         return layout.unpack(x)[_eos(given, config)]
     if which == "eot":
-        return layout.unpack(x)[_eot(given, config)]
+        return columns(x, layout)[_eot(given.source, config)]
     if which == "rest":
         return layout.unpack(x)[:, 1:].mean(1)
     if which == "mean":
@@ -363,14 +363,25 @@ def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
     return torch.arange(found.shape[0], device=found.device), columns
 
 
-def _eot(given: Given, config: Config) -> tuple[Tensor, Tensor]:
+def columns(x: Tensor, layout: Layout) -> Tensor:
+    """(N, …) → (B, T, …), with what was computed of padding that is only hidden."""
+    hidden = layout.hidden is not None
+    return x.unflatten(0, (layout.rows, -1)) if hidden else layout.unpack(x)
+
+
+def _eot(ids: Tensor | None, config: Config) -> tuple[Tensor, Tensor]:
     """Return rows and columns of the first end-of-text token of each row."""
-    if given.source is None:
+    if ids is None:
         raise ArgumentError("this head reads the end-of-text token: give input_ids")
-    ids = given.source
-    # HF: configs that call it 2 are wrong; it is the greatest id there is.
-    marks = ids if config.eos_token_id == 2 else (ids == config.eos_token_id).int()
-    return torch.arange(len(ids), device=ids.device), marks.argmax(1)
+    return torch.arange(len(ids), device=ids.device), first_end(ids, config.eos_token_id)
+
+
+def first_end(ids: Tensor, end: int) -> Tensor:
+    """(B, T) → (B,) columns of the first token `end`.
+
+    HF: where a config calls it 2, it is the greatest id instead: such configs are wrong.
+    """
+    return (ids if end == 2 else (ids == end).int()).argmax(1)
 
 
 def _real(labels: Tensor, given: Given) -> Tensor:

@@ -18,7 +18,7 @@ from armature.model.call import Asked
 from armature.model.composite import Composite
 from armature.model.pyramid import Pyramid
 from armature.outputs import tasks
-from armature.outputs.heads import Given, build_head
+from armature.outputs.heads import Given, build_head, columns
 from armature.outputs.images import see
 from armature.outputs.results import BaseModelOutputWithPooling
 
@@ -67,7 +67,7 @@ class Tower(nn.Module):
         x = self.body(inputs, record)
         seen = asked.seen(self.body, record, inputs.layout)
         del seen["cross_attentions"]
-        pooled = {"pooler_output": x[inputs.layout.ends[0]]}
+        pooled = {"pooler_output": columns(x, inputs.layout)[:, 0]}
         if self.head is not None:
             pooled = self.head(x, Given(inputs.layout, inputs.tokens, ids))
         whole = inputs.layout.unpack(x)
@@ -154,7 +154,7 @@ class Towers(Composite):
         given: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the result of two vectors (B, P) each and of what made them."""
-        text, image = (x / x.norm(dim=-1, keepdim=True) for x in (text, image))
+        text, image = unit(text), unit(image)
         logits = self.scores(text @ image.t())
         return {
             "loss": self.loss(logits) if given.get("return_loss") else None,
@@ -174,6 +174,11 @@ class Towers(Composite):
         """Each text should be found among all by its image, and the other way round."""
         places = torch.arange(len(logits), device=logits.device)
         return (F.cross_entropy(logits, places) + F.cross_entropy(logits.t(), places)) / 2
+
+
+def unit(x: Tensor) -> Tensor:
+    """(…, D) → vectors of length one."""
+    return x / x.norm(dim=-1, keepdim=True)
 
 
 class TowersApart(Towers):

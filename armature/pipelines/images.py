@@ -71,8 +71,12 @@ class ImagePipeline(Pipeline):
         found = []
         for group in groups:
             pixels = torch.from_numpy(np.stack(group)).to(self.device, dtype)
-            found.append(self.model(pixel_values=pixels))
+            found.append(self.look(pixels))
         return found
+
+    def look(self, pixels: Any) -> Any:
+        """Return what the model says of images (B, C, height, width)."""
+        return self.model(pixel_values=pixels)
 
 
 @dataclass(frozen=True)
