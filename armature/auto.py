@@ -28,6 +28,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "Seq2SeqLM": (tasks.Seq2SeqLM,),
     "PreTraining": (
         tasks.PreTraining,
+        tasks.Contrast,
         tasks.Detector,
         tasks.MaskedLM,
         tasks.Seq2SeqLM,
@@ -41,6 +42,14 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "ZeroShotImageClassification": (tasks.Contrast,),
+    "SemanticSegmentation": (tasks.Segmenter,),
+    "CTC": (tasks.Transcriber,),
+    "AudioClassification": (tasks.SoundClassifier,),
+    "AudioFrameClassification": (tasks.FrameClassifier,),
+    "AudioXVector": (tasks.Speakers,),
+    "SpeechSeq2Seq": (),
+    "ImageTextToText": (),
+    "Vision2Seq": (),
 }
 
 
@@ -74,6 +83,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
     from armature.towers import TowersModel
+    from armature.transcribing import TranscribingModel
 
     model_type, module = found
     spec = module.HEADS[class_name]
@@ -84,7 +94,12 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         "__doc__": f"{(module.__doc__ or '').splitlines()[0]} {(spec.__doc__ or '').strip()}",
         "__module__": "armature",
     }
-    kinds = {tasks.Backbone: BackboneModel, tasks.Joined: JoinedModel, tasks.Contrast: TowersModel}
+    kinds = {
+        tasks.Backbone: BackboneModel,
+        tasks.Joined: JoinedModel,
+        tasks.Contrast: TowersModel,
+        tasks.Transcriber: TranscribingModel,
+    }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 
 
@@ -126,9 +141,10 @@ def _choose(module: ModuleType, words: str) -> str | None:
     """Return the class of an architecture that fits these words, if it has one."""
     for kind in _FITS[words]:
         for name, spec in module.HEADS.items():
-            if isinstance(spec, kind):
+            if isinstance(spec, kind) and not spec.only:
                 return name
-    return next((name for name, spec in module.HEADS.items() if words in spec.also), None)
+    named = module.HEADS.items()
+    return next((name for name, spec in named if words in (*spec.also, *spec.only)), None)
 
 
 # ------------------------------------------------------------------------ auto classes

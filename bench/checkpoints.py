@@ -70,6 +70,25 @@ SHAPES = {
         },
         "float32",
     ),
+    "vit-base": ("ViTConfig", "ViTForImageClassification", {"num_labels": 1000}, "float32"),
+    "whisper-small": (
+        "WhisperConfig",
+        "WhisperForConditionalGeneration",
+        {
+            "vocab_size": 51865,
+            "d_model": 768,
+            "encoder_layers": 12,
+            "decoder_layers": 12,
+            "encoder_attention_heads": 12,
+            "decoder_attention_heads": 12,
+            "encoder_ffn_dim": 3072,
+            "decoder_ffn_dim": 3072,
+            "eos_token_id": 50257,
+            "decoder_start_token_id": 50258,
+            "suppress_tokens": [50257],
+        },
+        "float32",
+    ),
     "gpt2-tiny": (
         "GPT2Config",
         "GPT2LMHeadModel",
@@ -91,6 +110,8 @@ SHAPES = {
         "float32",
     ),
 }
+
+PROCESSORS = {"vit": "ViTImageProcessorPil", "whisper": "WhisperFeatureExtractor"}
 
 
 def vocabulary() -> Path:
@@ -123,6 +144,9 @@ def write(name: str) -> None:
     folder = FOLDER / "checkpoints" / name
     if "BERT" in model_class.upper():
         transformers.BertTokenizer(vocab=str(vocabulary())).save_pretrained(folder)
+    for word, processor in PROCESSORS.items():
+        if word in name:
+            getattr(transformers, processor)().save_pretrained(folder)
     model.save_pretrained(folder)
 
 

@@ -33,6 +33,9 @@ def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
         if not tensor.is_floating_point():
             continue
         noise = torch.randn(tensor.shape, generator=generator)
+        if name.endswith("running_var"):
+            tensor.copy_(0.5 + noise.abs())
+            continue
         norm = tensor.dim() == 1 and ("norm" in name.lower() or "ln_" in name)
         spread = 0.12 if "SelfAttention" in name or "EncDec" in name else 0.25  # unscaled scores
         tensor.copy_(1 + 0.3 * noise if norm and name.endswith("weight") else spread * noise)

@@ -8,12 +8,15 @@ Needs the `reference` extra. Folders look like those of `tools/make_golden.py`.
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import sys
 from pathlib import Path
 
 import torch
 import transformers
+from golden_images_maps import MAPS, SMALL_MAPS
+from golden_images_patches import PATCHES, SMALL_PATCHES
 from make_golden import flatten, randomise
 from safetensors.torch import save_file
 
@@ -24,6 +27,7 @@ SMALL = {
     | {"intermediate_size": 40, "image_size": 24, "patch_size": 6, "layer_norm_eps": 1e-4},
 }
 SMALL["deit"] = SMALL["vit"]
+SMALL |= SMALL_MAPS | SMALL_PATCHES
 
 # Name → class, settings, sizes of the images that are tried, further arguments of the first call.
 VARIANTS = {
@@ -99,6 +103,7 @@ VARIANTS = {
         {"bool_masked_pos": torch.arange(32).reshape(2, 16) % 2 == 0},
     ),
 }
+VARIANTS |= MAPS | PATCHES
 
 
 @torch.no_grad()
@@ -117,13 +122,16 @@ def make(name: str, folder: Path) -> None:
         pixels = torch.randn(2 - index, model.config.num_channels, *size, generator=generator)
         given = {"pixel_values": pixels, **(further if index == 0 else {})}
         flags = {"output_hidden_states": True, "output_attentions": index == 0}
-        flags |= {"interpolate_pos_encoding": True} if index else {}
+        stretches = "interpolate_pos_encoding" in inspect.signature(kind.forward).parameters
+        flags |= {"interpolate_pos_encoding": True} if index and stretches else {}
         # The reference's blocks remember how they shrank their windows: each call has its own.
         outputs = flatten(copy.deepcopy(model)(**given, **flags))
         if name != "swin/masked":  # the same states in another order: once is enough
             outputs = {key: x for key, x in outputs.items() if not key.startswith("reshaped")}
         tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
-        tensors |= {f"{index}.out.{key}": value.contiguous() for key, value in outputs.items()}
+        tensors |= {
+            f"{index}.out.{key}": value.contiguous().clone() for key, value in outputs.items()
+        }
         calls.append({"name": str(index), "flags": flags})
     save_file(tensors, folder / "golden.safetensors")
     record = {"class": kind_name, "calls": calls}

@@ -11,6 +11,7 @@ import torch
 
 from armature import (
     AutoModelForCausalLM,
+    AutoModelForImageClassification,
     AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
@@ -24,6 +25,7 @@ CLASSES = {
     "BertForSequenceClassification": AutoModelForSequenceClassification,
     "BertForMaskedLM": AutoModelForMaskedLM,
     "GPT2LMHeadModel": AutoModelForCausalLM,
+    "ViTForImageClassification": AutoModelForImageClassification,
 }
 
 

@@ -1,4 +1,4 @@
-"""First weights of a small BERT or GPT-2, as a checkpoint that any library can open and train.
+"""First weights of a small BERT, GPT-2 or ViT, as a checkpoint that any library can open and train.
 
 Random, with two hints that spare a small model most of its search: in every second head, queries
 and keys start alike, so equal tokens look at each other (Trockman and Kolter, 2023), and learned
@@ -116,11 +116,37 @@ def gpt2(config: dict[str, Any], seed: int) -> Weights:
     return make.weights
 
 
+def vit(config: dict[str, Any], seed: int) -> Weights:
+    """Return all weights of a ViT with labels."""
+    make, width, wide = Maker(seed), config["hidden_size"], config["intermediate_size"]
+    side, channels = config["patch_size"], config["num_channels"]
+    patches = (config["image_size"] // side) ** 2
+    embeddings = "vit.embeddings"
+    make.matrix(f"{embeddings}.cls_token", 1, 1, width)
+    make.matrix(f"{embeddings}.position_embeddings", 1, patches + 1, width, spread=0.05)
+    patch = f"{embeddings}.patch_embeddings.projection"
+    make.matrix(f"{patch}.weight", width, channels, side, side, spread=1 / (side * 2))
+    make.weights[f"{patch}.bias"] = torch.zeros(width)
+    for index in range(config["num_hidden_layers"]):
+        layer = f"vit.encoder.layer.{index}"
+        for part in ("attention.query", "attention.key", "attention.value", "output.dense"):
+            make.linear(f"{layer}.attention.{part}", width, width)
+        make.linear(f"{layer}.intermediate.dense", wide, width)
+        make.linear(f"{layer}.output.dense", width, wide)
+        make.norm(f"{layer}.layernorm_before", width)
+        make.norm(f"{layer}.layernorm_after", width)
+    make.norm("vit.layernorm", width)
+    make.linear("classifier", len(config["id2label"]), width)
+    return make.weights
+
+
 def write(folder: Path, config: dict[str, Any], seed: int) -> None:
     """Write config.json and model.safetensors with first weights."""
     (kind,) = config["architectures"]
     if config["model_type"] == "gpt2":
         weights = gpt2(config, seed)
+    elif config["model_type"] == "vit":
+        weights = vit(config, seed)
     else:
         weights = bert(config, seed) | bert_head(config, kind, seed)
     folder.mkdir(parents=True, exist_ok=True)

@@ -38,6 +38,7 @@ from armature.outputs.tasks import Base, Head
 SYNONYMS = {
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
+    "data2vec-vision": "data2vec_vision",
     "deberta-v2": "deberta_v2",
     "encoder-decoder": "encoder_decoder",
     "openai-gpt": "openai_gpt",

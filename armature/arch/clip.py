@@ -76,7 +76,7 @@ UNUSED = ("initializer_factor",)
 HEADS = {
     "CLIPModel":                  Contrast(),
     "CLIPForImageClassification": ImageClassifier(
-        pick="rest", out="classifier", body=_one_tower, make=_classifier,
+        pick="patches", out="classifier", body=_one_tower, make=_classifier,
         names={"head.spare": "vision_model.post_layernorm"}),
 }
 # fmt: on

@@ -37,11 +37,15 @@ class Place:
     @property
     def is_buffer(self) -> bool:
         """Whether the tensor is a constant that files may leave out."""
-        return self.name in self.module._buffers
+        return self.name in self.module._buffers and self.name not in self._needed
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return getattr(self.module, "needed", ())
 
     def fill(self, tensor: Tensor) -> None:
         """Hang a real tensor in the place of the one without memory."""
-        if self.is_buffer:
+        if self.name in self.module._buffers:
             self.module._buffers[self.name] = tensor
         else:
             trained = tensor.is_floating_point()
@@ -132,7 +136,8 @@ def load(  # noqa: PLR0913
     ]
     _refuse(report, weights)
     for place in absent:
-        fresh = torch.empty_like(place.tensor, device="cpu", dtype=dtype or torch.float32)
+        kind = dtype or torch.float32 if place.tensor.is_floating_point() else place.tensor.dtype
+        fresh = torch.empty_like(place.tensor, device="cpu", dtype=kind)
         initialise(place.module, place.name, fresh)
         place.fill(fresh)
     return report

@@ -17,11 +17,15 @@ from armature.checkpoint.views import Pair, Target, View, as_view
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
+def _numbered(template: str) -> str:
+    """Return a template as an expression; each {i} matches one number."""
+    return _FIELD.sub(r"(?P<\1>\\d+)", re.escape(template))
+
+
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    """Compile a template; each {i} matches one number."""
-    body = _FIELD.sub(r"(?P<\1>\\d+)", re.escape(template))
-    return re.compile(rf"^{body}(?:\.(?P<suffix>[\w.]+))?$")
+    """Compile a template."""
+    return re.compile(rf"^{_numbered(template)}(?:\.(?P<suffix>[\w.]+))?$")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Names:
 
     def canonical(self, name: str) -> str:
         """Return how a disk's name is spelled today, without any prefix of the body."""
+        for pattern, today in self._old_templates:
+            name = pattern.sub(today, name)
         if self.aliases:
             name = self._old_spellings.sub(lambda found: self.aliases[found[0]], name)
         return self.bare(name)
@@ -85,6 +91,18 @@ class Names:
         """Match any alias where it stands as whole dotted segments, the longest first."""
         longest_first = sorted(self.aliases, key=len, reverse=True)
         return re.compile(rf"(?<![^.])(?:{'|'.join(map(re.escape, longest_first))})(?![^.])")
+
+    @cached_property
+    def _old_templates(self) -> list[tuple[re.Pattern[str], str]]:
+        """Patterns of the aliases that have numbers in them, and what they are today."""
+        return [
+            (
+                re.compile(rf"(?<![^.]){_numbered(old)}(?![^.])"),
+                re.sub(r"\{(\w+)\}", r"\\g<\1>", today),
+            )
+            for old, today in self.aliases.items()
+            if "{" in old
+        ]
 
     def bare(self, name: str) -> str:
         """Return a disk's name as it is spelled, without any prefix of the body."""

@@ -23,9 +23,10 @@ from armature.model.block import (
     PostBlock,
     PreBlock,
     SandwichBlock,
+    ScaledBlock,
 )
 from armature.model.encoder_decoder import EncoderDecoder
-from armature.model.pyramid import Pyramid, Stage
+from armature.model.pyramid import MapStage, Pyramid, Stage
 from armature.model.stack import Stack
 
 Half = Literal["encoder", "decoder"]
@@ -76,6 +77,7 @@ _ORDERS: dict[type[spec.Pre], tuple[type[Block], tuple[str, ...]]] = {
     spec.Pre: (PreBlock, ("attn_norm", "mlp_norm")),
     spec.Post: (PostBlock, ("attn_norm", "mlp_norm")),
     spec.Sandwich: (SandwichBlock, ("attn_norm", "attn_post", "mlp_norm", "mlp_post")),
+    spec.Scaled: (ScaledBlock, ("attn_norm", "mlp_norm")),
     spec.Late: (LateBlock, ("attn_post", "mlp_post")),
     spec.Parallel: (ParallelBlock, ("attn_norm",)),
     spec.ParallelTwo: (ParallelBlock, ("attn_norm", "mlp_norm")),
@@ -131,18 +133,32 @@ def _last(description: spec.Norm | spec.Own | None, width: int) -> nn.Module | N
 
 
 def _pyramid(anatomy: spec.Pyramid) -> Pyramid:
-    channels, stages = [anatomy.embed.width], []
+    embedding: Any = build_embed(anatomy.embed)
+    channels, stages = [_width(anatomy.embed, embedding)], []
     for stage in anatomy.stages:
-        first = stage.blocks[0].attn
-        assert isinstance(first, spec.Attention)
-        width = first.heads * first.width
-        blocks: list[nn.Module] = [build_block(block, width) for block in stage.blocks]
-        stages.append(Stage(blocks, None if stage.down is None else stage.down.make()))
-        channels.append(width)
+        made = _stage(stage)
+        stages.append(made)
+        channels.append(made.width)
     norm = None if anatomy.norm is None else build_norm(anatomy.norm, channels[-1])
-    pyramid = Pyramid(_patches(anatomy.embed), stages, norm, tuple(channels))
+    pyramid = Pyramid(embedding, stages, norm, tuple(channels))
+    pyramid.first = int(isinstance(anatomy, spec.Stemless))
     _set_dropout(pyramid, anatomy.dropout)
     return pyramid
+
+
+def _stage(anatomy: spec.Stage) -> Stage:
+    down = None if anatomy.down is None else anatomy.down.make()
+    early = isinstance(anatomy, spec.Entered)
+    blocks: list[Any] = []
+    for block in anatomy.blocks:
+        if isinstance(block, spec.Own):
+            blocks.append(block.make())
+            continue
+        assert isinstance(block.attn, spec.Attention)
+        blocks.append(build_block(block, block.attn.heads * block.attn.width))
+    if isinstance(anatomy.blocks[0], spec.Own):
+        return MapStage(blocks, down, blocks[-1].width, early=early)
+    return Stage(blocks, down, blocks[-1].attn.heads * blocks[-1].attn.head_width, early=early)
 
 
 def _width(description: spec.Tokens | spec.Patches | spec.Own, made: nn.Module) -> int:
@@ -173,7 +189,9 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
         case spec.PatchTokens():
             taught = isinstance(description, spec.TaughtPatchTokens)
             extra = ("cls", "teacher") if taught else ("cls",)
-            return PatchTokens(description.width, description.shape, description.grid, extra)
+            made = PatchTokens(description.width, description.shape, description.grid, extra)
+            made.stretches = isinstance(description, spec.StretchedPatchTokens)
+            return made
         case spec.Patches():
             return _patches(description)
 
@@ -211,7 +229,7 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         rotary[repr(turn)] = made
     together = isinstance(description, spec.NormedTogether)
     kv_heads = description.kv_heads or description.heads
-    return (TogetherNormedAttention if together else SelfAttention)(
+    made = (TogetherNormedAttention if together else SelfAttention)(
         width,
         description.heads,
         description.width,
@@ -224,6 +242,9 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         norms=_norms(description, kv_heads),
         cap=description.cap,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.qkv.unbias("k")
+    return made
 
 
 def _norms(description: spec.Attention, kv_heads: int) -> tuple[nn.Module, nn.Module] | None:
@@ -255,13 +276,16 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
 def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
     if description is None or isinstance(description, spec.Own):
         return None if description is None else description.make()
-    return CrossAttention(
+    made = CrossAttention(
         width,
         description.heads,
         description.width,
         bias=description.bias,
         scale=description.scale,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.kv.k.bias = None
+    return made
 
 
 def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:
@@ -301,9 +325,12 @@ def _bias(anatomy: spec.Stack, blocks: list[Block]) -> bias.Bias | None:
 
 def _set_dropout(body: nn.Module, dropout: spec.Dropout) -> None:
     """Tell every organ of a body how much it drops while training."""
-    windows = [module for module in body.modules() if isinstance(module, WindowAttention)]
-    for index, module in enumerate(windows):
-        module.path = dropout.path * index / max(len(windows) - 1, 1)
+    skipping = [module for module in body.modules() if hasattr(module, "path")]
+    for index, module in enumerate(skipping):
+        module.path = dropout.path * index / max(len(skipping) - 1, 1)  # type: ignore[assignment]
+    blocks = body.blocks if isinstance(body, Stack) else ()
+    for index, block in enumerate(blocks):
+        block.skips = dropout.path * index / max(len(blocks) - 1, 1)  # type: ignore[assignment]
     for module in body.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout.hidden

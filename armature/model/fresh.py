@@ -15,7 +15,9 @@ def fill(module: nn.Module, name: str, tensor: Tensor, spread: float) -> None:
         module.compute(tensor)  # type: ignore[operator] - what no training made
     elif name == "weight" and tensor.dim() == 1:
         tensor.fill_(0.0 if isinstance(module, ShiftedRMSNorm) else 1.0)
-    elif name in ("bias", "shift") and tensor.dim() <= 2:
+    elif name == "running_var":
+        tensor.fill_(1.0)
+    elif name in ("bias", "shift", "running_mean", "num_batches_tracked") and tensor.dim() <= 2:
         tensor.zero_()
     else:
         tensor.normal_(0.0, spread)

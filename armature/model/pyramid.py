@@ -1,44 +1,93 @@
-"""A pyramid: patches of images, stages of blocks on ever coarser maps, a norm."""
+"""A pyramid: what embeds images, stages of blocks on ever coarser maps, perhaps a norm."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor, nn
 
 from armature.batch import Layout
 from armature.layers.context import Context, Record
-from armature.layers.patches import Images, Patches
+from armature.layers.patches import Images
 from armature.layers.windows import Grid
 
 
 class Stage(nn.Module):
-    """Blocks of one resolution, and what halves it afterwards."""
+    """Blocks of one resolution on packed tokens, and what halves the map before or after them."""
 
-    def __init__(self, blocks: list[nn.Module], down: nn.Module | None) -> None:
+    attentions = 1  # how many a caller can see: the last block's
+
+    def __init__(
+        self, blocks: list[nn.Module], down: nn.Module | None, width: int, *, early: bool = False
+    ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.down = down
+        self.width, self.early = width, early
 
-    def forward(self, x: Tensor, context: Context) -> Tensor:
+    def enter(self, x: Tensor) -> Tensor:
+        """(B, C, height, width) → the map that its blocks read."""
+        return x if self.down is None or not self.early else self.down(x)
+
+    def leave(self, x: Tensor) -> Tensor:
+        """(B, D, height, width) → the next stage's map."""
+        return x if self.down is None or self.early else self.down(x)
+
+    def run(self, x: Tensor, layer: int, record: Record, *, shrink: bool) -> Tensor:
+        """Send maps (B, D, height, width) through the blocks.
+
+        Args:
+            x: the maps.
+            layer: the place of its attention among all that may be recorded.
+            record: what a caller asked to see.
+            shrink: whether windows shrink to maps that are smaller.
+        """
+        rows, _, height, width = x.shape
+        layout = Layout((height * width,) * rows, height * width, x.device)
+        context = Context(layout, record=record, grid=Grid(height, width, shrink))
+        tokens = self(x.permute(0, 2, 3, 1).flatten(0, 2), context, layer)
+        return tokens.unflatten(0, (rows, height, width)).permute(0, 3, 1, 2)
+
+    def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
         """(N, D) → (N, D), the patches of all maps end to end."""
-        last, stage = len(self.blocks) - 1, context.layer
+        last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
-            context.layer = stage if index == last else -1  # the last block's attention is kept
+            context.layer = layer if index == last else -1  # the last block's attention is kept
             x = block(x, context)
         return x
 
-    def halve(self, x: Tensor) -> Tensor:
-        """(B, D, height, width) → the next stage's map; the same one after the last stage."""
-        return x if self.down is None else self.down(x)
+
+class MapStage(Stage):
+    """Blocks of one resolution that work on maps as they are: convolutions and the like."""
+
+    @property
+    def attentions(self) -> int:  # type: ignore[override]
+        """How many attentions a caller can see: those of all blocks."""
+        return len(self.blocks)
+
+    def run(self, x: Tensor, layer: int, record: Record, *, shrink: bool) -> Tensor:
+        """Send maps (B, C, height, width) through the blocks."""
+        layout = Layout((x[0, 0].numel(),) * len(x), x[0, 0].numel(), x.device)
+        return self(x, Context(layout, record=record), layer)
+
+    def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
+        """(B, C, height, width) → (B, D, …)."""
+        for index, block in enumerate(self.blocks):
+            context.layer = layer + index
+            x = block(x, context)
+        return x
 
 
 class Pyramid(nn.Module):
     """Images in, maps (B, D, height, width) out."""
 
+    embed: Any  # Patches, or an architecture's own
     stages: list[Stage]
+    first = 0  # its first state: 0 is the embedded map, i what stage i made
 
     def __init__(
         self,
-        embed: Patches,
+        embed: nn.Module,
         stages: list[Stage],
         norm: nn.Module | None,
         channels: tuple[int, ...],
@@ -57,32 +106,36 @@ class Pyramid(nn.Module):
     @property
     def takes(self) -> tuple[str, ...]:
         """The arguments of a call that it reads."""
-        return self.embed.takes
+        return getattr(self.embed, "takes", ("pixel_values",))
+
+    @property
+    def attentions(self) -> int:
+        """How many attentions a caller can see."""
+        return sum(stage.attentions for stage in self.stages)
+
+    @property
+    def maps(self) -> bool:
+        """Whether its states are maps, and not the tokens of maps."""
+        return isinstance(self.stages[0], MapStage)
 
     def forward(self, images: Images, record: Record) -> Tensor:
         """Images → the last map, normed; states are kept as the next stage sees them."""
-        x = _keep(self.embed(images), 0, record)
+        x, layer = _keep(self.embed(images), 0, record), 0
         for index, stage in enumerate(self.stages):
-            x = stage.halve(_run(stage, x, index, record))
+            x = stage.leave(stage.run(stage.enter(x), layer, record, shrink=True))
             x = _keep(x, index + 1, record)
+            layer += stage.attentions
         return x if self.norm is None else self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def features(self, images: Images, record: Record) -> None:
         """Keep the maps asked for as each stage leaves them, and go no further than the last."""
-        end = max({*record.states, *(stage + 1 for stage in record.attentions)}, default=0)
-        x = _keep(self.embed(images), 0, record)
-        for index, stage in enumerate(self.stages[:end]):
-            x = x if index == 0 else self.stages[index - 1].halve(x)
-            x = _keep(_run(stage, x, index, record, shrink=False), index + 1, record)
-
-
-def _run(stage: Stage, x: Tensor, index: int, record: Record, *, shrink: bool = True) -> Tensor:
-    """Send maps (B, D, height, width) through a stage's blocks."""
-    rows, _, height, width = x.shape
-    layout = Layout((height * width,) * rows, height * width, x.device)
-    context = Context(layout, record=record, layer=index, grid=Grid(height, width, shrink))
-    tokens = stage(x.permute(0, 2, 3, 1).flatten(0, 2), context)
-    return tokens.unflatten(0, (rows, height, width)).permute(0, 3, 1, 2)
+        x, layer = _keep(self.embed(images), 0, record), 0
+        for index, stage in enumerate(self.stages):
+            if max((0, *record.states)) <= index and max((-1, *record.attentions)) < layer:
+                return
+            x = x if index == 0 else self.stages[index - 1].leave(x)
+            x = _keep(stage.run(stage.enter(x), layer, record, shrink=False), index + 1, record)
+            layer += stage.attentions
 
 
 def _keep(x: Tensor, index: int, record: Record) -> Tensor:

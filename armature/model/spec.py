@@ -147,6 +147,11 @@ class PatchTokens(Patches):
 
 
 @dataclass(frozen=True)
+class StretchedPatchTokens(PatchTokens):
+    """Trained positions are stretched over images of any size, without being asked for it."""
+
+
+@dataclass(frozen=True)
 class TaughtPatchTokens(PatchTokens):
     """A second token stands for what a teacher says of it (Touvron et al., 2020)."""
 
@@ -165,6 +170,11 @@ class Attention:
     rotary: Rotary | None = None
     norm: Norm | None = None  # of each head's queries and keys
     cap: float | None = None  # scores stay below it, by a tanh
+
+
+@dataclass(frozen=True)
+class UnbiasedKeys(Attention):
+    """The projection of keys has no bias, which would change no share."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +250,11 @@ class Sandwich(Pre):
 
 
 @dataclass(frozen=True)
+class Scaled(Pre):
+    """Norm before each organ, its result times a trained vector (Touvron et al., 2021)."""
+
+
+@dataclass(frozen=True)
 class Late(Pre):
     """Norm on each organ's result alone, before it is added."""
 
@@ -303,18 +318,28 @@ class Untied(EncoderDecoder):
 class Stage:
     """Blocks of one resolution, and what halves it afterwards."""
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block | Own, ...]  # on tokens; blocks of one's own are on maps
     down: Own | None = None
+
+
+@dataclass(frozen=True)
+class Entered(Stage):
+    """What halves it comes before its blocks."""
 
 
 @dataclass(frozen=True)
 class Pyramid:
     """Stages of feature maps, each coarser than the one before."""
 
-    embed: Patches
+    embed: Patches | Own
     stages: tuple[Stage, ...]
     norm: Norm | None = None
     dropout: Dropout = Dropout()
+
+
+@dataclass(frozen=True)
+class Stemless(Pyramid):
+    """Its states begin with the first stage's; what is embedded counts for none."""
 
 
 Body = Stack | EncoderDecoder | Pyramid | Own  # of one's own: see `model.composite`

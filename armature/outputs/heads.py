@@ -30,6 +30,8 @@ class Given:
     labels: dict[str, Tensor] = field(default_factory=dict)
     choices: int = 1  # continuations of each sequence
     mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
+    leading: int = 0  # tokens before the patches of an image
+    further: dict[str, Any] = field(default_factory=dict)  # what embeddings of one's own tell
 
 
 class Spare(nn.Module):
@@ -49,10 +51,11 @@ class Path(nn.Module):
         self.spec, self.config = spec, config
         width, inner, labels = sizes
         self.dropout_in = nn.Dropout(rate(spec.dropout_in, config))
-        dense = spec.dense and (not spec.gate or config.get(spec.gate))
-        self.dense = Linear(width, inner) if dense else None
+        self.open = not spec.gate or bool(config.get(spec.gate))
+        self.dense = Linear(width, inner) if spec.dense and self.open else None
         self.act = activation(read(spec.act, config))
-        self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if spec.norm else None
+        normed = spec.norm and self.open
+        self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if normed else None
         self.dropout = nn.Dropout(rate(spec.dropout, config))
         self.out = Linear(inner, labels, bias=spec.bias) if spec.out else None
         self.spare = Spare(width) if spec.spare else None
@@ -91,7 +94,11 @@ class Pooler(HeadModule):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → pooler_output."""
-        return {"pooler_output": self.score(pick(x, given, self.spec.pick, self.config))}
+        which = self.spec.pick if self.open else "first"
+        pooled = self.score(pick(x, given, which, self.config))
+        if isinstance(self.spec, tasks.PooledMap):
+            pooled = pooled[..., None, None]
+        return {"pooler_output": pooled}
 
 
 class Words(HeadModule):
@@ -243,7 +250,7 @@ class Sequences(HeadModule):
                 given = Given(Layout.of(None, (layout.rows, layout.width), x.device))
                 x = layout.unpack(x).flatten(0, 1)
             return self.summary(pick(x, given, self.summary.pick, self.config))
-        return pick(x, given, self.spec.pick, self.config)
+        return pick(x, given, self.spec.pick if self.open else "first", self.config)
 
 
 class Projected(HeadModule):
@@ -330,10 +337,12 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
         return layout.unpack(x)[_eos(given, config)]
     if which == "eot":
         return columns(x, layout)[_eot(given.source, config)]
-    if which == "rest":
-        return layout.unpack(x)[:, 1:].mean(1)
     if which == "mean":
         return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
+    if which in ("patches", "both"):
+        whole = layout.unpack(x)
+        mean = whole[:, given.leading :].mean(1)
+        return mean if which == "patches" else torch.cat((whole[:, 0], mean), -1)
     starts, ends = layout.ends
     if which == "first":
         return x[starts]
@@ -415,6 +424,7 @@ def build_head(
     if isinstance(spec, tasks.Projection):
         return Projected(spec, config, (width, width, int(config.projection_dim)))
     module, size = _SCORED[type(spec)]
+    width *= 2 if getattr(spec, "pick", "") == "both" else 1
     return module(spec, config, (width, width, size or int(config.num_labels)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from armature.model import call
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import losses, tasks
-from armature.outputs.heads import Given, Sequences
+from armature.outputs.heads import Given, Sequences, read
 
 
 class FeatureMaps(nn.Module):
@@ -34,7 +35,8 @@ class FeatureMaps(nn.Module):
         self.norms = None
         if spec.norms:
             pairs = zip(self.names, self.channels, strict=True)
-            self.norms = nn.ModuleDict({name: LayerNorm(width) for name, width in pairs})
+            eps = float(read(spec.eps, config))
+            self.norms = nn.ModuleDict({name: LayerNorm(width, eps) for name, width in pairs})
 
     def forward(self, maps: Mapping[int, Tensor]) -> tuple[Tensor, ...]:
         """Stage → (B, D, height, width) → the maps asked for, in their order."""
@@ -43,6 +45,54 @@ class FeatureMaps(nn.Module):
             pairs = zip(self.norms.values(), found, strict=True)
             found = [norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, x in pairs]
         return tuple(x.contiguous() for x in found)
+
+
+@dataclass
+class Sight:
+    """What a stack made of a call with images."""
+
+    stack: Stack
+    inputs: Inputs
+    states: Mapping[int, Tensor]  # layer → packed (N, D); 0 is the embedded image
+    last: Tensor  # (N, D) behind the stack's norm
+    given: Mapping[str, Any]  # the call's arguments by name
+
+    def map(self, x: Tensor) -> Tensor:
+        """Packed states (N, D) → (B, D, down, across) of the patches alone."""
+        return self.stack.embed.map(x, self.inputs)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """Packed states (N, D) → (B, T, D)."""
+        return self.inputs.layout.unpack(x)
+
+
+class PatchHead(nn.Module):
+    """Base of heads that read for themselves what a stack made of images."""
+
+    layers: tuple[int, ...] = ()  # whose states they read, beside the last ones
+
+    def read(self, sight: Sight) -> dict[str, Any]:
+        """Return the fields of the result."""
+        raise NotImplementedError(f"{type(self).__name__} does not read anything")
+
+
+class StackMaps(FeatureMaps, PatchHead):
+    """The maps of the layers that the config asks for; each layer of a stack is a stage."""
+
+    def __init__(self, spec: tasks.Backbone, config: Config, body: Stack) -> None:
+        super().__init__(spec, config, (body.embed.width,) * (body.depth + 1))
+        self.layers = tuple(self.stages)
+        self.normed = bool(config.get("apply_layernorm", False))
+        self.mapped = bool(config.get("reshape_hidden_states", True))
+
+    def read(self, sight: Sight) -> dict[str, Any]:
+        """Return feature_maps: (B, D, down, across), or (B, T, D) where they stay rows."""
+        norm = sight.stack.norm if self.normed else None
+        maps = {}
+        for index in self.layers:
+            x = sight.states[index] if norm is None else norm(sight.states[index])
+            maps[index] = sight.map(x) if self.mapped else sight.rows(x)
+        return {"feature_maps": self.forward(maps)}
 
 
 def chosen_stages(config: Config, names: list[str]) -> list[int]:
@@ -123,24 +173,29 @@ def build_image_head(
     if isinstance(spec, tasks.TaughtImageClassifier):
         width: Any = body.embed.width
         return Taught(spec, config, (width, width, int(config.num_labels)))
-    if isinstance(body, Pyramid):
-        channels = body.channels
-    else:
-        channels = (body.embed.width,) * (body.depth + 1)
+    maps = isinstance(body, Pyramid)
     if isinstance(spec, tasks.Backbone):
-        return FeatureMaps(spec, config, channels)
+        return FeatureMaps(spec, config, body.channels) if maps else StackMaps(spec, config, body)
     body.embed.learn_mask()
-    return Pixels(config, channels[-1])
+    return Pixels(config, body.channels[-1] if maps else body.embed.width)
 
 
 def see_tokens(
-    stack: Stack, head: nn.Module | None, inputs: Inputs, record: Record
+    stack: Stack,
+    head: nn.Module | None,
+    inputs: Inputs,
+    record: Record,
+    given: Mapping[str, Any],
 ) -> tuple[Tensor, dict[str, Any]]:
     """Run a stack on the patches of images, and a head that reads maps.
 
     Returns:
         The last states, packed (N, D); and the fields of such a head, if it is one.
     """
+    if isinstance(head, PatchHead):
+        record.states |= frozenset(head.layers)
+        x = stack(inputs, record)
+        return x, head.read(Sight(stack, inputs, record.kept_states, x, given))
     x = stack(inputs, record)
     if not isinstance(head, Pixels):
         return x, {}
@@ -169,8 +224,10 @@ def see(
         ArgumentError: there is no image, or its size does not fit.
     """
     images = Images.of(given)
-    states = call.layers(asked.states, body.depth + 1, "output_hidden_states")
-    shares = call.layers(asked.attentions, body.depth, "output_attentions")
+    count = body.depth + 1 - body.first
+    states = call.layers(asked.states, count, "output_hidden_states")
+    states = tuple(index + body.first for index in states)
+    shares = call.layers(asked.attentions, body.attentions, "output_attentions")
     if isinstance(head, FeatureMaps):
         record = call.record((*states, *head.stages), shares)
         body.features(images, record)
@@ -179,9 +236,11 @@ def see(
     else:
         record = call.record(states, shares)
         found = _read(body, head, images, record, given.get("labels"))
-        found["reshaped_hidden_states"] = maps = _maps(record, states)
-        found["hidden_states"] = maps and tuple(x.flatten(2).transpose(1, 2) for x in maps)
-    found["attentions"] = call.recorded(record.kept_attentions, shares)
+        found["hidden_states"] = maps = _maps(record, states)
+        if maps and not body.maps:
+            found["reshaped_hidden_states"] = maps
+            found["hidden_states"] = tuple(x.flatten(2).transpose(1, 2) for x in maps)
+    found["attentions"] = call.recorded(record.kept_attentions, shares) or None
     return found
 
 
@@ -201,4 +260,4 @@ def _read(
     tokens = x.permute(0, 2, 3, 1).flatten(0, 2)
     given = Given(layout, labels={} if labels is None else {"labels": labels})
     found = {} if head is None else head(tokens, given)
-    return found | {"last_hidden_state": layout.unpack(tokens)}
+    return found | {"last_hidden_state": x if body.maps else layout.unpack(tokens)}

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-# Which token stands for its sequence; "eot" is the first end of a text, "rest" all but the first.
-Pick = Literal["first", "last", "eos", "eot", "end", "mean", "rest"]
+# Which token stands for its sequence: the first end of a text ("eot"), the mean of an image's
+# patches alone, or the first beside it.
+Pick = Literal["first", "last", "eos", "eot", "end", "mean", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -23,7 +24,8 @@ class Head:
     """Base of the heads: the parts of the path by their names on disk, "" where absent."""
 
     dense: str = ""
-    gate: str = ""  # config key: where it is false, there is neither the dense map nor `act`
+    gate: str = ""  # config key: where it is false, there is no dense map, no norm, and no other
+    # token than the first is picked
     act: str = "linear"
     norm: str = ""
     eps: float | str = "@layer_norm_eps"
@@ -40,6 +42,7 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
     make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     @property
@@ -75,6 +78,23 @@ class Base(Head):
 @dataclass(frozen=True)
 class Contrast(Base):
     """How well each image goes with each text."""
+
+
+@dataclass(frozen=True)
+class Pooled(Base):
+    """The body, and what stands for each image or sound, with or without a dense map."""
+
+    @property
+    def pools(self) -> bool:
+        """Whether one vector is made of all states: always."""
+        return True
+
+
+@dataclass(frozen=True)
+class PooledMap(Base):
+    """The mean of the last map, kept as a map of one place."""
+
+    pick: Pick = "mean"
 
 
 @dataclass(frozen=True)
@@ -139,6 +159,13 @@ class Seq2SeqLM(WordHead):
 @dataclass(frozen=True)
 class Joined(Seq2SeqLM):
     """The word head of a decoder that was trained apart from its encoder."""
+
+
+@dataclass(frozen=True)
+class Transcriber(Seq2SeqLM):
+    """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
+
+    only: tuple[str, ...] = ("SpeechSeq2Seq",)
 
 
 @dataclass(frozen=True)
@@ -260,6 +287,7 @@ class BeamSpans(Head):
 class Backbone(Head):
     """The feature maps of a pyramid's stages."""
 
+    eps: float | str = 1e-5
     norms: str = ""  # one for each map, by the stage's name
 
     @property
@@ -288,6 +316,11 @@ class TaughtImageClassifier(ImageClassifier):
 
 
 @dataclass(frozen=True)
+class Segmenter(Head):
+    """Scores of classes for each pixel."""
+
+
+@dataclass(frozen=True)
 class MaskedImage(Head):
     """The pixels of hidden patches."""
 
@@ -297,5 +330,65 @@ class MaskedImage(Head):
         return ()
 
 
+@dataclass(frozen=True)
+class Transcriber(Head):
+    """Scores of letters for each frame of a sound, read with a blank between (CTC)."""
+
+
+@dataclass(frozen=True)
+class Blended(Head):
+    """Base of heads of sounds that may read a blend of all blocks' states."""
+
+    blend: str = ""  # weights of the blend, where the config's `use_weighted_layer_sum` asks for it
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.blend": self.blend}
+
+
+@dataclass(frozen=True)
+class SoundClassifier(Blended):
+    """Scores of labels for each sound, by the mean of its frames."""
+
+
+@dataclass(frozen=True)
+class FrameClassifier(Blended):
+    """Scores of labels for each frame of a sound."""
+
+
+@dataclass(frozen=True)
+class Speakers(Blended):
+    """A vector for the voice in each sound, and its scores."""
+
+    layers: str = ""  # convolutions before frames become one vector
+    vector: str = ""  # map to that vector
+    voices: str = ""  # weights of the voices that training knows
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        further = {"head.layers": self.layers, "head.vector": self.vector}
+        return super().rows(settings) | further | {"head.voices": self.voices}
+
+
+@dataclass(frozen=True)
+class Contrast(Head):
+    """Hidden frames, to be told from others by vectors of a codebook."""
+
+    codes: str = ""  # the codebook, and the map that chooses from it
+    chooses: str = ""
+    project: str = ""  # map of what was chosen
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The frames that each hidden one is told from."""
+        return ("sampled_negative_indices",)
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        rows = {"head.codes": self.codes, "head.chooses": self.chooses}
+        return super().rows(settings) | rows | {"head.project": self.project}
+
+
+OF_SOUNDS = (Transcriber, Blended, Contrast)  # heads that nothing else has
 OF_IMAGES = (Backbone, MaskedImage, TaughtImageClassifier)  # heads that nothing else has
 WRITERS = (CausalLM, Seq2SeqLM)  # heads that can write on from a prompt

@@ -69,7 +69,9 @@ class Tower(nn.Module):
         del seen["cross_attentions"]
         pooled = {"pooler_output": columns(x, inputs.layout)[:, 0]}
         if self.head is not None:
-            pooled = self.head(x, Given(inputs.layout, inputs.tokens, ids))
+            leading = getattr(embed, "leading", 0)
+            given = Given(inputs.layout, inputs.tokens, ids, leading=leading)
+            pooled = self.head(x, given)
         whole = inputs.layout.unpack(x)
         return BaseModelOutputWithPooling(last_hidden_state=whole, **pooled, **seen)
 

@@ -1,0 +1,124 @@
+"""Convolutions: organs on maps (B, C, height, width), and what they are normed by."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from armature.layers.act import activation
+from armature.layers.context import Context
+from armature.layers.patches import Convolution, Images, checked
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation (Ioffe and Szegedy, 2015): by what training has seen on the average."""
+
+    needed = ("running_mean", "running_var")  # no constants, though nothing trains them
+
+
+class FrozenBatchNorm(nn.Module):
+    """Batch normalisation that no training changes: a scale and a shift of each channel."""
+
+    needed = ("weight", "bias", "running_mean", "running_var")
+
+    def __init__(self, width: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name in self.needed:
+            neutral = 1.0 if name in ("weight", "running_var") else 0.0
+            self.register_buffer(name, torch.full((width,), neutral))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, height, width) → the same."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()  # type: ignore[operator]
+        shift = self.bias - self.running_mean * scale  # type: ignore[operator]
+        return x * scale[:, None, None] + shift[:, None, None]
+
+
+def freeze(body: nn.Module) -> nn.Module:
+    """Put norms that training leaves alone in the place of a body's batch norms; return it."""
+    for module in list(body.modules()):
+        for name, part in list(module.named_children()):
+            if isinstance(part, BatchNorm):
+                setattr(module, name, FrozenBatchNorm(part.num_features, part.eps))
+    return body
+
+
+class ConvNorm(nn.Module):
+    """A convolution without a bias, its batch norm, and perhaps an activation."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        dilation: int = 1,
+        act: str = "linear",
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.conv = Convolution(
+            inputs,
+            outputs,
+            kernel,
+            stride=stride,
+            padding=kernel // 2 * dilation,
+            groups=groups,
+            dilation=dilation,
+            bias=False,
+        )
+        self.norm = BatchNorm(outputs, eps)
+        self.act = activation(act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, height, width) → (B, outputs, …)."""
+        return self.act(self.norm(self.conv(x)))
+
+
+class Residual(nn.Module):
+    """Steps one after another and, beside them, the map that goes in (He et al., 2015).
+
+    x ─┬─ step ─ step ─ … ─ + ─ act ─
+       └────── (short) ─────┘
+    """
+
+    def __init__(
+        self, width: int, steps: list[nn.Module], short: nn.Module | None, act: str
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.steps = nn.ModuleList(steps)
+        self.short = short
+        self.act = activation(act)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(B, C, height, width) → (B, D, …)."""
+        y = x
+        for step in self.steps:
+            y = step(y)
+        return self.act(y + (x if self.short is None else self.short(x)))
+
+
+class Stem(nn.Module):
+    """Images → a pyramid's first map: a convolution, and perhaps the largest of its neighbours."""
+
+    mask = None  # no patch is ever hidden
+
+    def __init__(self, first: ConvNorm, *, pool: bool = False) -> None:
+        super().__init__()
+        self.first, self.pool = first, pool
+        self.width = first.conv.out_channels
+
+    @property
+    def patch(self) -> Convolution:
+        """The convolution that reads pixels."""
+        return self.first.conv
+
+    def forward(self, images: Images) -> Tensor:
+        """Images (B, C, height, width) → (B, D, …)."""
+        x = self.first(checked(images.pixels, self.patch.weight))
+        return F.max_pool2d(x, 3, stride=2, padding=1) if self.pool else x

@@ -1,0 +1,89 @@
+"""Pyramids of convolutions: norms that remember, other spellings, what is missing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pictured import GOLDEN, opened, recorded
+from safetensors.torch import load_file, save_file
+
+from armature import auto
+from armature.arch import resnet
+from armature.errors import CheckpointError
+from armature.layers.conv import FrozenBatchNorm, freeze
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_bytes(
+        (GOLDEN / "resnet" / "classes" / "config.json").read_bytes()
+    )
+    return tmp_path
+
+
+def tensors():
+    return load_file(GOLDEN / "resnet" / "classes" / "model.safetensors")
+
+
+@torch.no_grad()
+def test_a_checkpoint_in_the_other_spelling_gives_the_same(folder):
+    old = {"classifier.1": "fc"}
+    for stage, place in [(0, 0), (1, 0), (1, 1), (2, 0)]:
+        today, timm = f"resnet.encoder.stages.{stage}.layers.{place}", f"layer{stage + 1}.{place}"
+        for step in range(3):
+            old[f"{today}.layer.{step}.convolution"] = f"{timm}.conv{step + 1}"
+            old[f"{today}.layer.{step}.normalization"] = f"{timm}.bn{step + 1}"
+        old[f"{today}.shortcut.convolution"] = f"{timm}.downsample.0"
+        old[f"{today}.shortcut.normalization"] = f"{timm}.downsample.1"
+    old["resnet.embedder.embedder.convolution"] = "conv1"
+    old["resnet.embedder.embedder.normalization"] = "bn1"
+    renamed = {}
+    for name, tensor in tensors().items():
+        stem, _, end = name.rpartition(".")
+        renamed[f"{old[stem]}.{end}"] = tensor
+    save_file(renamed, folder / "model.safetensors")
+    model = auto.model_class("ResNetForImageClassification").from_pretrained(folder)
+    assert not model.load_report.unexpected
+    given, wanted = recorded("resnet/classes")
+    torch.testing.assert_close(model(**given).logits, wanted["logits"], atol=1e-5, rtol=1e-5)
+
+
+def test_rows_of_both_spellings_name_the_same_weights():
+    timm = resnet.timm_rows("a.")
+    assert timm["stages.1.blocks.{j}.steps.2.norm"] == "a.layer2.{j}.bn3"
+    assert resnet.timm_aliases("a.")["a.layer2.{j}.bn3"] == (
+        "a.encoder.stages.1.layers.{j}.layer.2.normalization"
+    )
+
+
+def test_what_norms_remember_must_be_there_but_not_how_long_they_have(folder):
+    found = {k: v for k, v in tensors().items() if not k.endswith("num_batches_tracked")}
+    save_file(found, folder / "model.safetensors")
+    model = auto.model_class("ResNetForImageClassification").from_pretrained(folder)
+    assert int(model.body.embed.first.norm.num_batches_tracked) == 0
+    assert model.body.embed.first.norm.num_batches_tracked.dtype == torch.int64
+    found = {k: v for k, v in found.items() if not k.endswith("running_mean")}
+    save_file(found, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="running_mean"):
+        auto.model_class("ResNetForImageClassification").from_pretrained(folder)
+
+
+@torch.no_grad()
+def test_a_frozen_norm_computes_the_same_and_does_not_train():
+    model, (given, wanted) = opened("resnet/classes"), recorded("resnet/classes")
+    state = model.body.state_dict()
+    freeze(model.body)
+    model.body.load_state_dict(state, strict=False)
+    assert isinstance(model.body.embed.first.norm, FrozenBatchNorm)
+    logits = model.train()(pixel_values=given["pixel_values"]).logits
+    torch.testing.assert_close(logits, wanted["logits"], atol=1e-5, rtol=1e-5)
+
+
+def test_a_fresh_model_starts_with_norms_that_change_nothing():
+    config = opened("resnet/classes").config
+    model = auto.model_class("ResNetForImageClassification").from_config(config)
+    norm = model.body.embed.first.norm
+    assert (
+        norm.running_var.eq(1).all() and norm.weight.eq(1).all() and norm.running_mean.eq(0).all()
+    )
+    assert freeze(model.body).embed.first.norm.running_var.eq(1).all()
