@@ -42,6 +42,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "ZeroShotImageClassification": (tasks.Contrast,),
+    "VisualQuestionAnswering": (tasks.VisualQuestions,),
     "SemanticSegmentation": (tasks.Segmenter,),
     "CTC": (tasks.Transcriber,),
     "AudioClassification": (tasks.SoundClassifier,),

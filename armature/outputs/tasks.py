@@ -223,6 +223,11 @@ class SequenceClassifier(SequenceHead):
 
 
 @dataclass(frozen=True)
+class VisualQuestions(SequenceClassifier):
+    """Scores of answers to a question about an image."""
+
+
+@dataclass(frozen=True)
 class NextSentence(SequenceHead):
     """Whether the second sentence follows the first."""
 
