@@ -43,6 +43,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "MaskedImageModeling": (tasks.MaskedImage,),
     "ZeroShotImageClassification": (tasks.Contrast,),
     "VisualQuestionAnswering": (tasks.VisualQuestions,),
+    "DocumentQuestionAnswering": (),
     "SemanticSegmentation": (tasks.Segmenter,),
     "CTC": (tasks.Transcriber,),
     "AudioClassification": (tasks.SoundClassifier,),
