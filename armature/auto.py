@@ -82,6 +82,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     if found is None:
         return None
     from armature.backbone import BackboneModel
+    from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
     from armature.towers import TowersModel
@@ -100,6 +101,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Joined: JoinedModel,
         tasks.Contrast: TowersModel,
+        tasks.Captions: CaptionModel,
         tasks.Transcriber: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)

@@ -136,6 +136,23 @@ class OwnWords(CausalLM):
 
 
 @dataclass(frozen=True)
+class Captions(WordHead):
+    """Scores for the next word of a text about an image."""
+
+    writer: str = ""  # the class that its decoder is, by itself
+
+
+@dataclass(frozen=True)
+class Match(Head):
+    """Whether a text and an image go together."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
+
+
+@dataclass(frozen=True)
 class DoubleHeads(CausalLM):
     """Scores for the next word, and one for each of several continuations."""
 

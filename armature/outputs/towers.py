@@ -26,9 +26,11 @@ from armature.outputs.results import BaseModelOutputWithPooling
 class Tower(nn.Module):
     """A body, and a head that makes one vector of its states; without one it is the first."""
 
-    def __init__(self, arch: ModuleType, config: Config, *, pooled: bool = True) -> None:
+    def __init__(
+        self, arch: ModuleType, config: Config, *, pooled: bool = True, anatomy: Any = None
+    ) -> None:
         super().__init__()
-        self.body: Any = build(arch.spec(config))
+        self.body: Any = build(anatomy or arch.spec(config))
         embed: Any = self.body.embed
         self.width = int(embed.width if not isinstance(self.body, Pyramid) else self.channels)
         self.head = None
@@ -219,3 +221,15 @@ def shelved(module: nn.Module) -> nn.Module:
             del part._parameters[name]
             part.register_buffer(name, None if weight is None else weight.data)
     return module
+
+
+class NormedAgain(nn.Module):
+    """The first state, through the body's last norm once more: pooler_output (B, D)."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__()
+        self.__dict__["norm"] = body.norm  # the body's, not another one
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor]:
+        """Packed states (N, D) → pooler_output."""
+        return {"pooler_output": self.norm(x[given.layout.ends[0]])}
