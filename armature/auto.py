@@ -45,6 +45,9 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "VideoClassification": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
+    "VisualQuestionAnswering": (tasks.VisualQuestions,),
+    "DocumentQuestionAnswering": (),
     "SemanticSegmentation": (tasks.Segmenter,),
     "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
@@ -54,7 +57,6 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
-    "ZeroShotImageClassification": (tasks.Contrast,),
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
@@ -90,6 +92,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     if found is None:
         return None
     from armature.backbone import BackboneModel
+    from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
     from armature.towers import TowersModel
@@ -108,6 +111,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
+        tasks.Captions: CaptionModel,
         tasks.Scribe: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
