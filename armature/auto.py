@@ -40,6 +40,8 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "ObjectDetection": (tasks.ObjectDetector,),
+    "InstanceSegmentation": (tasks.InstanceSegmenter,),
 }
 
 

@@ -41,6 +41,7 @@ SYNONYMS = {
     "encoder-decoder": "encoder_decoder",
     "openai-gpt": "openai_gpt",
     "transfo-xl": "transfo_xl",
+    "table-transformer": "table_transformer",
     "xlm-roberta": "xlm_roberta",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,6 +45,18 @@ def freeze(body: nn.Module) -> nn.Module:
             if isinstance(part, BatchNorm):
                 setattr(module, name, FrozenBatchNorm(part.num_features, part.eps))
     return body
+
+
+def dilate(stage: nn.Module) -> None:
+    """Let a stage keep the resolution of its input: its convolutions reach further instead."""
+    first: Any = True
+    for block in stage.blocks:  # type: ignore[union-attr]
+        for module in block.modules():
+            if isinstance(module, Convolution):
+                module.stride = (1, 1)
+                if module.kernel_size != (1, 1) and not first:
+                    module.dilation = module.padding = (2, 2)
+        first = False
 
 
 class ConvNorm(nn.Module):

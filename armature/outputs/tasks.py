@@ -206,6 +206,16 @@ class Detector(Head):
 
 
 @dataclass(frozen=True)
+class ObjectDetector(Head):
+    """Labels and boxes of the things in an image."""
+
+
+@dataclass(frozen=True)
+class InstanceSegmenter(Head):
+    """Labels, boxes and pixels of the things in an image."""
+
+
+@dataclass(frozen=True)
 class Spans(Head):
     """Scores of the first and the last token of an answer."""
 

@@ -61,6 +61,12 @@ TASKS = {
         "ImageSegmentationPipeline",
         "AutoImageProcessor",
     ),
+    "object-detection": Task(
+        "AutoModelForObjectDetection",
+        "detection",
+        "ObjectDetectionPipeline",
+        "AutoImageProcessor",
+    ),
     "depth-estimation": Task(
         "AutoModelForDepthEstimation", "depth", "DepthEstimationPipeline", "AutoImageProcessor"
     ),
@@ -79,7 +85,6 @@ LATER = (
     "automatic-speech-recognition",
     "document-question-answering",
     "image-to-text",
-    "object-detection",
     "visual-question-answering",
     "vqa",
     "zero-shot-image-classification",
