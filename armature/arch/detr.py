@@ -58,7 +58,7 @@ def body(c: Config, order: type[Pre]) -> Any:
     from armature.layers.conv import freeze
     from armature.layers.placed import LearnedPlaces, WavePlaces
     from armature.model.build import build
-    from armature.model.queried import NormedStack, Queried
+    from armature.model.queried import NormedStack, Queried, RawNormedStack
 
     kinds: dict[str, Any] = {"sine": WavePlaces, "learned": LearnedPlaces}
     if c.position_embedding_type not in kinds:
@@ -68,13 +68,14 @@ def body(c: Config, order: type[Pre]) -> Any:
         )
     pyramid, stages = backbone(c)
     decoder: Any = build(half(c, order, "decoder", LayerNorm()))
+    numbered = NormedStack if order is Pre else RawNormedStack
     return Queried(
         freeze(pyramid),
         stages,
         kinds[c.position_embedding_type](c.d_model),
         (
             build(half(c, order, "encoder", LayerNorm() if order is Pre else None)),  # type: ignore[arg-type]
-            NormedStack.of(decoder) if c.auxiliary_loss else decoder,
+            numbered.of(decoder) if c.auxiliary_loss else decoder,
         ),
         c.num_queries,
     )
@@ -201,7 +202,12 @@ ALIASES = {"backbone.model": "backbone.conv_encoder.model", "o_proj": "out_proj"
 IGNORED = ("num_batches_tracked",)
 UNUSED = ("activation_dropout", "encoder_layerdrop", "decoder_layerdrop", "init_xavier_std",
           "use_pretrained_backbone", "scale_embedding", "max_position_embeddings",
-          "classifier_dropout")
+          "classifier_dropout", "bbox_cost", "bbox_loss_coefficient", "class_cost",
+          "dice_loss_coefficient", "eos_coefficient", "giou_cost", "giou_loss_coefficient",
+          "is_encoder_decoder", "mask_loss_coefficient", "num_channels",
+          *(f"backbone_config.{key}" for key in (
+              "id2label", "label2id", "is_encoder_decoder", "output_attentions",
+              "output_hidden_states", "stage_names")))
 _HEAD = {"head.labels": "class_labels_classifier",
          "head.boxes.layers.{i}": "bbox_predictor.layers.{i}"}
 _MASKS = {

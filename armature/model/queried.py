@@ -54,6 +54,24 @@ class NormedStack(Stack):
         return x
 
 
+class RawNormedStack(NormedStack):
+    """The states that callers see are those before the norm."""
+
+    def run(self, x: Tensor, context: Context) -> Tensor:
+        """Send embedded tokens (N, D) through the blocks and the norm."""
+        raw = context.shared["raw"] = dict[int, Tensor]()
+        x = super().run(x, context)
+        states = context.record.kept_states
+        states |= {step: one for step, one in raw.items() if step in states and step < self.depth}
+        return x
+
+    def _step(self, x: Tensor, step: int, index: int, context: Context) -> Tensor:
+        assert self.norm is not None
+        context.shared["raw"][step + 1] = x = Stack._step(self, x, step, index, context)
+        context.shared["steps"].append(self.norm(x))
+        return context.shared["steps"][-1]
+
+
 class Queried(Composite):
     """A pyramid, an encoder of its last map, and a decoder of trained queries."""
 
