@@ -53,8 +53,15 @@ def spec(c: Config) -> Own:
     return Own(lambda: body(c, Post))
 
 
-def body(c: Config, order: type[Pre]) -> Any:
-    """Build the body; a norm before each organ wants another one after the encoder."""
+def body(c: Config, order: type[Pre], kind: Any = None, decoder: Stack | None = None) -> Any:
+    """Build the body; a norm before each organ wants another one after the encoder.
+
+    Args:
+        c: the config.
+        order: where norms are.
+        kind: the class of the body, where it is one's own.
+        decoder: its decoder, where it is one's own.
+    """
     from armature.layers.conv import freeze
     from armature.layers.placed import LearnedPlaces, WavePlaces
     from armature.model.build import build
@@ -67,18 +74,12 @@ def body(c: Config, order: type[Pre]) -> Any:
             "'sine' or 'learned'\n  → correct the file, or download it again"
         )
     pyramid, stages = backbone(c)
-    decoder: Any = build(half(c, order, "decoder", LayerNorm()))
-    numbered = NormedStack if order is Pre else RawNormedStack
-    return Queried(
-        freeze(pyramid),
-        stages,
-        kinds[c.position_embedding_type](c.d_model),
-        (
-            build(half(c, order, "encoder", LayerNorm() if order is Pre else None)),  # type: ignore[arg-type]
-            numbered.of(decoder) if c.auxiliary_loss else decoder,
-        ),
-        c.num_queries,
-    )
+    encoder: Any = build(half(c, order, "encoder", LayerNorm() if order is Pre else None))
+    decodes: Any = build(decoder or half(c, order, "decoder", LayerNorm()))
+    if c.auxiliary_loss:
+        decodes = (NormedStack if order is Pre else RawNormedStack).of(decodes)
+    places = kinds[c.position_embedding_type](c.d_model)
+    return (kind or Queried)(freeze(pyramid), stages, places, (encoder, decodes), c.num_queries)
 
 
 def half(c: Config, order: type[Pre], name: str, norm: LayerNorm | None) -> Stack:

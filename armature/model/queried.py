@@ -1,8 +1,8 @@
 """Queried: trained queries ask an encoded map what is there (Carion et al., 2020).
 
-    images ─ pyramid ─ project ─ encoder ──┐
-                          places ┴─────────┤
-                         queries ─── decoder ─ what each of them found
+images ─ pyramid ─ project ─ encoder ──┐
+                      places ┴─────────┤
+                     queries ─── decoder ─ what each of them found
 """
 
 from __future__ import annotations
@@ -188,7 +188,8 @@ class Queried(Composite):
         start = memory.new_zeros(rows, count, width) if start is None else start
         if tuple(start.shape) != (rows, count, width):
             raise ArgumentError(
-                f"decoder_inputs_embeds has the shape {tuple(start.shape)}: give {(rows, count, width)}"
+                f"decoder_inputs_embeds has the shape {tuple(start.shape)}, but should have "
+                f"{(rows, count, width)}"
             )
         asking = given.get("decoder_attention_mask")
         steps: list[Tensor] = []

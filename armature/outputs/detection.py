@@ -93,9 +93,7 @@ class QueryMasks(nn.Module):
         both = width + heads
         self.first, self.second = ConvAct(both, both, act), ConvAct(both, width // 2, act)
         sizes = [width // 2, width // 4, width // 8]
-        self.fit = nn.ModuleList(
-            Convolution(a, b, 1) for a, b in zip(channels, sizes, strict=True)
-        )
+        self.fit = nn.ModuleList(Convolution(a, b, 1) for a, b in zip(channels, sizes, strict=True))
         self.refine = nn.ModuleList(ConvAct(size, size // 2, act) for size in sizes)
         self.out = Convolution(width // 16, 1, 3, padding=1)
 

@@ -97,7 +97,9 @@ class Matching:
         """
         logits, count = found["logits"], float(max(sum(len(one["boxes"]) for one in things), 1))
         at = _places([mine for mine, _ in pairs], logits.device)
-        labels = [one["class_labels"][theirs] for one, (_, theirs) in zip(things, pairs, strict=True)]
+        labels = [
+            one["class_labels"][theirs] for one, (_, theirs) in zip(things, pairs, strict=True)
+        ]
         wanted = torch.full(
             logits.shape[:2], self.config.num_labels, dtype=torch.long, device=logits.device
         )
@@ -216,5 +218,7 @@ def _checked(things: Any, count: int) -> list[Things]:
         )
     for one in things:
         if not {"class_labels", "boxes"} <= set(one):
-            raise ArgumentError(f"labels of an image have {', '.join(one)}: give class_labels, boxes")
+            raise ArgumentError(
+                f"labels of an image have {', '.join(one)}: give class_labels, boxes"
+            )
     return list(things)

@@ -13,9 +13,10 @@ from armature import pipeline
 from armature.errors import ArgumentError, UnknownArgumentError
 
 MAPS = ("resnet",)  # of architectures whose states are maps
+DETECTORS = ("detr", "table_transformer", "conditional_detr")
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS)
+    for kind in ("swin", "vit", "deit", *MAPS, *DETECTORS)
     for folder in (GOLDEN / kind).iterdir()
 )
 STACKS = [name for name in NAMES if not name.startswith("swin") and "/maps" not in name]
