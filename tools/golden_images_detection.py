@@ -27,8 +27,8 @@ _QUERIED = {
     "num_queries": 5,
     "num_labels": 3,
 }
-_HALF = torch.ones(2, 64, 80)
-_HALF[1, 40:], _HALF[1, :, 33:] = 0, 0
+_HALF = torch.ones(2, 32, 40)
+_HALF[1, 20:], _HALF[1, :, 33:] = 0, 0
 _MASKED = {"pixel_mask": _HALF.long()}
 
 SMALL_DETECTORS: dict[str, dict[str, Any]] = dict.fromkeys(
@@ -38,26 +38,27 @@ DETECTORS: dict[str, Any] = {
     "detr/body": (
         "DetrModel",
         {"auxiliary_loss": True, "position_embedding_type": "learned", "num_channels": 1}
-        | {"backbone_config": {**_RESNET, "num_channels": 1, "out_features": ["stage3"]}},
-        [(64, 80), (70, 33)],
+        | {"backbone_config": {**_RESNET, "num_channels": 1, "out_features": ["stage4"]}},
+        [(32, 40), (35, 33)],
         _MASKED,
     ),
     "detr/masks": (
         "DetrForSegmentation",
-        {"encoder_attention_heads": 8, "activation_function": "silu"},
-        [(64, 80)],
+        {"encoder_attention_heads": 8, "activation_function": "silu", "encoder_layers": 1}
+        | {"decoder_layers": 1},
+        [(32, 40)],
         _MASKED,
     ),
     "table_transformer/boxes": (
         "TableTransformerForObjectDetection",
         {"activation_function": "gelu"},
-        [(64, 80), (70, 33)],
+        [(32, 40)],
         _MASKED,
     ),
     "conditional_detr/boxes": (
         "ConditionalDetrForObjectDetection",
-        {"decoder_layers": 3, "position_embedding_type": "learned"},
-        [(64, 80)],
+        {"encoder_layers": 1, "position_embedding_type": "learned"},
+        [(32, 40)],
         _MASKED,
     ),
 }

@@ -37,11 +37,14 @@ from armature.outputs.tasks import Head
 SYNONYMS = {
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
+    "data2vec-vision": "data2vec_vision",
     "deberta-v2": "deberta_v2",
     "encoder-decoder": "encoder_decoder",
+    "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",
     "transfo-xl": "transfo_xl",
     "table-transformer": "table_transformer",
+    "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }
 
@@ -68,7 +71,7 @@ SUMMARY: dict[str, Any] = {
 
 def names() -> list[str]:
     """Return every known model_type."""
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    files = [one.name for one in pkgutil.iter_modules(__path__) if one.name[0] != "_"]
     spelled = {file: model_type for model_type, file in SYNONYMS.items()}
     return sorted(spelled.get(file, file) for file in files)
 

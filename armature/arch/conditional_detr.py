@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from armature.arch import detr
+from armature.arch._queried import drawing, half, queried
 from armature.config import Config
 from armature.model.spec import Block, Dense, LayerNorm, Own, Post
 from armature.outputs.tasks import Base, InstanceSegmenter, ObjectDetector
@@ -26,7 +27,7 @@ def spec(c: Config) -> Own:
 
 
 def _body(c: Config) -> Any:
-    stack = detr.half(c, Post, "decoder", LayerNorm())
+    stack = half(c, Post, "decoder", LayerNorm())
 
     def block(index: int) -> Block:
         heads = c.decoder_attention_heads
@@ -37,7 +38,7 @@ def _body(c: Config) -> Any:
             Own(lambda: _cross()(c.d_model, heads, first=index == 0)),
         )
 
-    return detr.body(c, Post, _queried(), replace(stack, block=block))
+    return queried(c, Post, _queried(), replace(stack, block=block))
 
 
 @cache
@@ -127,8 +128,8 @@ def _queried() -> Any:
 
     import torch
 
-    from armature.layers.mlp import Rectified
     from armature.layers.placed import waves
+    from armature.layers.queries import Perceptron
     from armature.model.call import Asked
     from armature.model.queried import Queried
 
@@ -140,8 +141,8 @@ def _queried() -> Any:
 
         def __init__(self, *parts: Any) -> None:
             super().__init__(*parts)
-            self.turn = Rectified(self.width, self.width, self.width, 2)
-            self.point = Rectified(self.width, self.width, 2, 2)
+            self.turn = Perceptron(self.width, self.width, self.width)
+            self.point = Perceptron(self.width, self.width, 2)
 
         def asked_with(self, rows: int) -> dict[str, Any]:
             """Return the waves of the queries' points, and what stretches them."""
@@ -200,8 +201,8 @@ _DECODER = {
 def names(c: Config) -> dict[str, Any]:
     """Return the rows of names."""
     return detr.names(c) | {
-        "turn.layers.{i}":  "decoder.query_scale.layers.{i}",
-        "point.layers.{i}": "decoder.ref_point_head.layers.{i}",
+        "turn.maps.{i}":  "decoder.query_scale.layers.{i}",
+        "point.maps.{i}": "decoder.ref_point_head.layers.{i}",
     } | {f"decoder.blocks.{{i}}.{ours}": f"decoder.layers.{{i}}.{theirs}"
          for ours, theirs in _DECODER.items()}
 
@@ -211,17 +212,17 @@ UNUSED = (*detr.UNUSED, "cls_loss_coefficient", "focal_alpha")
 
 
 def _boxes(_spec: Any, c: Config, found: Any) -> Any:
-    from armature.outputs.matching import FocalMatching
+    from armature.outputs.box_losses import FocalMatching
 
     return _around()(c, found.width, FocalMatching, c.num_labels)
 
 
 def _masks(_spec: Any, c: Config, found: Any) -> Any:
     """Build the head; HF: where masks are learned, too, boxes do not lie around anything."""
+    from armature.outputs.box_losses import FocalMatching
     from armature.outputs.detection import MaskHead
-    from armature.outputs.matching import FocalMatching
 
-    return detr.mask_head(c, found, MaskHead(c, found.width, FocalMatching, c.num_labels))
+    return drawing(c, found, MaskHead(c, found.width, FocalMatching, c.num_labels))
 
 
 HEADS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from armature.arch import detr, renamed
+from armature.arch._queried import queried
 from armature.config import Config
 from armature.model.spec import Own, Pre
 
@@ -11,7 +12,7 @@ LIKE = detr
 
 def spec(c: Config) -> Own:
     """Return the anatomy."""
-    return Own(lambda: detr.body(c, Pre))
+    return Own(lambda: queried(c, Pre))
 
 
 def names(c: Config) -> dict[str, str]:

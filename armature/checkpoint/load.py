@@ -136,8 +136,7 @@ def load(  # noqa: PLR0913
     ]
     _refuse(report, weights)
     for place in absent:
-        counts = not place.tensor.is_floating_point()
-        kind = place.tensor.dtype if counts else dtype or torch.float32
+        kind = dtype or torch.float32 if place.tensor.is_floating_point() else place.tensor.dtype
         fresh = torch.empty_like(place.tensor, device="cpu", dtype=kind)
         initialise(place.module, place.name, fresh)
         place.fill(fresh)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from armature.batch import Layout
 from armature.layers import kernels
 from armature.layers.bias import Offsets
 from armature.layers.context import Context
+from armature.layers.drop import skip
 from armature.layers.kernels import Rule
 from armature.layers.linear import Linear, LinearGroup
 from armature.layers.position import Rotary
@@ -141,14 +141,8 @@ class WindowAttention(SelfAttention):
             bias=self.bias,
             regions=windows.regions,
         )
-        return self._skip(windows.join(super().forward(cut, inside)), context.layout.rows)
-
-    def _skip(self, x: Tensor, rows: int) -> Tensor:
-        """Drop the whole result of some images while training (Huang et al., 2016)."""
-        if not self.training or not self.path:
-            return x
-        kept = torch.rand(rows, 1, 1, device=x.device) >= self.path
-        return (x.unflatten(0, (rows, -1)) * kept / (1 - self.path)).flatten(0, 1)
+        x = windows.join(super().forward(cut, inside))
+        return skip(x, context.layout.rows, self.path) if self.path and self.training else x
 
 
 class CrossAttention(_Attention):

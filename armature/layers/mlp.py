@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
 from armature.layers.act import activation, overwrite
@@ -39,18 +37,3 @@ class Gated(nn.Module):
         """(N, D) → (N, D)."""
         gate, up = self.gate_up(x)  # (N, F), (N, F)
         return self.down(self.act(gate) * up)
-
-
-class Rectified(nn.Module):
-    """Linear maps one after another, with nothing below zero between them."""
-
-    def __init__(self, width: int, inner: int, out: int, depth: int) -> None:
-        super().__init__()
-        sizes = [width, *(inner for _ in range(depth - 1)), out]
-        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(sizes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, width) → (…, out)."""
-        for layer in list(self.layers)[:-1]:
-            x = layer(x).relu()
-        return self.layers[-1](x)

@@ -67,6 +67,7 @@ class Convolution(nn.Conv2d):
 class Patches(nn.Module):
     """One vector for each square of an image, perhaps normed, masked and placed."""
 
+    smooth = False  # positions, where they are stretched: nothing is skipped where they shrink
     of_task = ("mask",)  # weights that a task adds: a checkpoint of another one lacks them
 
     def __init__(
@@ -136,13 +137,15 @@ class Patches(nn.Module):
                 f"positions for {self.grid[0]} × {self.grid[1]}: resize them, or stretch the "
                 "positions with interpolate_pos_encoding=True"
             )
-        wide = F.interpolate(table.permute(0, 3, 1, 2), tuple(size), mode="bicubic")
-        return wide.permute(0, 2, 3, 1)
+        wide = table.permute(0, 3, 1, 2).float()
+        wide = F.interpolate(wide, tuple(size), mode="bicubic", antialias=self.smooth)
+        return wide.permute(0, 2, 3, 1).to(table.dtype)
 
 
 class PatchTokens(Patches):
     """Patches as tokens, behind vectors that stand for the image (Dosovitskiy et al., 2020)."""
 
+    stretches = False  # positions, over images of any size, without being asked for it
     bare = True  # the last states that callers see are those before the norm
 
     def __init__(
@@ -154,6 +157,7 @@ class PatchTokens(Patches):
     ) -> None:
         super().__init__(width, shape)
         self.grid, self.extra, self.width = grid, extra, width
+        self.leading = len(extra)  # tokens before the patches
         for name in extra:
             setattr(self, name, nn.Parameter(torch.empty(1, 1, width)))
         if grid is not None:
@@ -176,7 +180,7 @@ class PatchTokens(Patches):
                 f"images of {pixels.shape[2]} × {pixels.shape[3]} pixels hold no whole patch of "
                 f"{self.patch.kernel_size[0]} × {self.patch.kernel_size[1]}"
             )
-        tokens = len(self.extra) + sides[0] * sides[1]
+        tokens = self.leading + sides[0] * sides[1]
         layout = Layout((tokens,) * len(pixels), tokens, pixels.device)
         return Inputs(layout, further={"images": images, "sides": tuple(sides)})
 
@@ -190,14 +194,15 @@ class PatchTokens(Patches):
         count, first = len(self.extra), [getattr(self, name) for name in self.extra]
         if self.position is not None:
             table = self.position[:, count:]
-            x = x + self._positions(table, x.shape[1:3], interpolate=images.interpolate)
+            stretch = images.interpolate or self.stretches
+            x = x + self._positions(table, x.shape[1:3], interpolate=stretch)
             first = [one + self.position[:, i : i + 1] for i, one in enumerate(first)]
         first = [one.expand(len(pixels), -1, -1) for one in first]
         return self.dropout(torch.cat((*first, x.flatten(1, 2)), 1).flatten(0, 1))
 
     def map(self, x: Tensor, inputs: Inputs) -> Tensor:
         """Packed states (N, D) → (B, D, down, across) of the patches alone."""
-        patches = inputs.layout.unpack(x)[:, len(self.extra) :]
+        patches = inputs.layout.unpack(x)[:, self.leading :]
         return patches.unflatten(1, inputs.further["sides"]).permute(0, 3, 1, 2)
 
 

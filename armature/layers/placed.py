@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -17,9 +15,9 @@ from armature.layers.attention import CrossAttention
 from armature.layers.context import Context
 from armature.layers.embed import Embedding
 from armature.layers.kernels import Rule
+from armature.layers.waves import image_waves
 
 _MOST = 50  # rows and columns of trained places
-_TURN = 2 * math.pi
 _SLOWEST = 10000.0
 
 
@@ -33,18 +31,14 @@ def waves(x: Tensor, width: int) -> Tensor:
 class WavePlaces(nn.Module):
     """Computed places: half of the numbers for the row, half for the column."""
 
-    def __init__(self, width: int, shift: float = 0.0) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.width, self.shift = width, shift
+        self.width = width
 
     def forward(self, mask: Tensor) -> Tensor:
         """(B, h, w) of ones where there is picture → (B, h, w, D), shares of its sides."""
         real = mask.float()
-        down, across = real.cumsum(1), real.cumsum(2)
-        down = (down + self.shift) / (down[:, -1:] + 1e-6) * _TURN
-        across = (across + self.shift) / (across[:, :, -1:] + 1e-6) * _TURN
-        half = self.width // 2
-        return torch.cat((waves(down, half), waves(across, half)), dim=-1)
+        return image_waves((mask.shape[1], mask.shape[2]), self.width, real, real)
 
 
 class LearnedPlaces(nn.Module):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from armature.layers.conv import ConvNorm
+from armature.layers.conv import BatchNorm, ConvNorm
 from armature.layers.patches import Convolution
 
 
-def _rectified(inputs: int, outputs: int, side: int = 3) -> ConvNorm:
-    return ConvNorm(inputs, outputs, side, act="relu")
+def _normed(inputs: int, outputs: int, kernel: int = 3) -> ConvNorm:
+    return ConvNorm(inputs, outputs, kernel, act="relu")
 
 
 class PyramidDecoder(nn.Module):
@@ -39,11 +39,11 @@ class PyramidDecoder(nn.Module):
         super().__init__()
         *finer, coarsest = channels
         self.squares = tuple(squares)
-        self.pooled = nn.ModuleList(_rectified(coarsest, width, 1) for _ in squares)
-        self.gather = _rectified(coarsest + len(self.squares) * width, width)
-        self.lateral = nn.ModuleList(_rectified(one, width, 1) for one in finer)
-        self.smooth = nn.ModuleList(_rectified(width, width) for _ in finer)
-        self.fuse = _rectified(len(channels) * width, width)
+        self.pooled = nn.ModuleList(_normed(coarsest, width, 1) for _ in squares)
+        self.gather = _normed(coarsest + len(self.squares) * width, width)
+        self.lateral = nn.ModuleList(_normed(one, width, 1) for one in finer)
+        self.smooth = nn.ModuleList(_normed(width, width) for _ in finer)
+        self.fuse = _normed(len(channels) * width, width)
         self.out = Convolution(width, labels, 1)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
@@ -78,8 +78,8 @@ class ConvolutionDecoder(nn.Module):
         """
         super().__init__()
         sizes = [channels, *(width for _ in range(depth))]
-        self.convs = nn.ModuleList(_rectified(one, two) for one, two in pairwise(sizes))
-        self.rejoin = _rectified(channels + sizes[-1], width) if rejoin else None
+        self.convs = nn.ModuleList(_normed(one, two) for one, two in pairwise(sizes))
+        self.rejoin = _normed(channels + sizes[-1], width) if rejoin else None
         self.out = Convolution(width, labels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,6 +90,23 @@ class ConvolutionDecoder(nn.Module):
         if self.rejoin is not None:
             made = self.rejoin(torch.cat((x, made), 1))
         return self.out(made)
+
+
+class FourSizes(nn.Module):
+    """Four maps of one size → maps that halve from one to the next."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+
+        def twice() -> nn.Module:
+            return nn.ConvTranspose2d(width, width, 2, stride=2)
+
+        self.four = nn.Sequential(twice(), BatchNorm(width), nn.GELU(), twice())
+        self.two = twice()
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Maps (B, D, down, across) → four times, twice, once, half as large."""
+        return self.four(maps[0]), self.two(maps[1]), maps[2], F.max_pool2d(maps[3], 2)
 
 
 def resized(x: Tensor, like: Tensor) -> Tensor:

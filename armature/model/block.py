@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from armature.layers.context import Context
+from armature.layers.drop import skip
 
 
 class Block(nn.Module):
@@ -45,12 +47,44 @@ class PreBlock(Block):
        └────────────────┘  └───────────────┘
     """
 
+    skips = 0.0  # how often an image goes without an organ while training
+
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D)."""
-        x = x + self.dropout(self.attn(self.attn_norm(x), context))
+        x = x + self.kept(self.attn(self.attn_norm(x), context), context)
         if self.sees_memory(context):
-            x = x + self.dropout(self.cross(self.cross_norm(x), context))
-        return x + self.dropout(self.mlp(self.mlp_norm(x), context))
+            x = x + self.kept(self.cross(self.cross_norm(x), context), context)
+        return x + self.kept(self.mlp(self.mlp_norm(x), context), context)
+
+    def kept(self, x: Tensor, context: Context) -> Tensor:
+        """Return what is left of an organ's result while training; else all of it."""
+        x = self.dropout(x)
+        return skip(x, context.layout.rows, self.skips) if self.skips and self.training else x
+
+
+class ScaledBlock(PreBlock):
+    """x + scale · organ(norm(x)), organ after organ (Touvron et al., 2021).
+
+    x ─┬─ norm ─ attn ─ × ─ + ─┬─ norm ─ mlp ─ × ─ + ─
+       └────────────────────┘  └───────────────────┘
+    """
+
+    def __init__(
+        self, attn: nn.Module, mlp: Any, norms: dict[str, nn.Module], cross: nn.Module | None
+    ) -> None:
+        super().__init__(attn, mlp, norms, cross)
+        width = mlp.down.out_features
+        self.attn_scale = nn.Parameter(torch.empty(width))
+        self.mlp_scale = nn.Parameter(torch.empty(width))
+
+    def compute(self, scale: Tensor) -> None:
+        """Fill a fresh scale: nothing is scaled yet."""
+        scale.fill_(1.0)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(N, D) → (N, D)."""
+        x = x + self.kept(self.attn(self.attn_norm(x), context) * self.attn_scale, context)
+        return x + self.kept(self.mlp(self.mlp_norm(x), context) * self.mlp_scale, context)
 
 
 class PostBlock(Block):

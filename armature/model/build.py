@@ -23,6 +23,7 @@ from armature.model.block import (
     PostBlock,
     PreBlock,
     SandwichBlock,
+    ScaledBlock,
 )
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.pyramid import MapStage, Pyramid, Stage
@@ -76,6 +77,7 @@ _ORDERS: dict[type[spec.Pre], tuple[type[Block], tuple[str, ...]]] = {
     spec.Pre: (PreBlock, ("attn_norm", "mlp_norm")),
     spec.Post: (PostBlock, ("attn_norm", "mlp_norm")),
     spec.Sandwich: (SandwichBlock, ("attn_norm", "attn_post", "mlp_norm", "mlp_post")),
+    spec.Scaled: (ScaledBlock, ("attn_norm", "mlp_norm")),
     spec.Late: (LateBlock, ("attn_post", "mlp_post")),
     spec.Parallel: (ParallelBlock, ("attn_norm",)),
     spec.ParallelTwo: (ParallelBlock, ("attn_norm", "mlp_norm")),
@@ -174,8 +176,8 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
             return description.make()
         case spec.Tokens():
             place, width = description.position, description.width
-            scaled = isinstance(description, spec.ScaledTokens)
-            return (embed.ScaledTokens if scaled else embed.Tokens)(
+            kinds = {spec.ScaledTokens: embed.ScaledTokens, spec.BareTokens: embed.BareTokens}
+            return kinds.get(type(description), embed.Tokens)(
                 description.vocab,
                 width,
                 position=None if place is None else _position(place, width),
@@ -187,7 +189,9 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
         case spec.PatchTokens():
             taught = isinstance(description, spec.TaughtPatchTokens)
             extra = ("cls", "teacher") if taught else ("cls",)
-            return PatchTokens(description.width, description.shape, description.grid, extra)
+            made = PatchTokens(description.width, description.shape, description.grid, extra)
+            made.stretches = isinstance(description, spec.StretchedPatchTokens)
+            return made
         case spec.Patches():
             return _patches(description)
 
@@ -225,7 +229,7 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         rotary[repr(turn)] = made
     together = isinstance(description, spec.NormedTogether)
     kv_heads = description.kv_heads or description.heads
-    return (TogetherNormedAttention if together else SelfAttention)(
+    made = (TogetherNormedAttention if together else SelfAttention)(
         width,
         description.heads,
         description.width,
@@ -238,6 +242,9 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         norms=_norms(description, kv_heads),
         cap=description.cap,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.qkv.unbias("k")
+    return made
 
 
 def _norms(description: spec.Attention, kv_heads: int) -> tuple[nn.Module, nn.Module] | None:
@@ -269,13 +276,16 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
 def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
     if description is None or isinstance(description, spec.Own):
         return None if description is None else description.make()
-    return CrossAttention(
+    made = CrossAttention(
         width,
         description.heads,
         description.width,
         bias=description.bias,
         scale=description.scale,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.kv.k.bias = None
+    return made
 
 
 def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:
@@ -318,6 +328,9 @@ def _set_dropout(body: nn.Module, dropout: spec.Dropout) -> None:
     skipping = [module for module in body.modules() if hasattr(module, "path")]
     for index, module in enumerate(skipping):
         module.path = dropout.path * index / max(len(skipping) - 1, 1)  # type: ignore[assignment]
+    blocks = body.blocks if isinstance(body, Stack) else ()
+    for index, block in enumerate(blocks):
+        block.skips = dropout.path * index / max(len(blocks) - 1, 1)  # type: ignore[assignment]
     for module in body.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout.hidden

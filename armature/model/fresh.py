@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 from armature.layers.norm import ShiftedRMSNorm
 
-_ZERO = ("bias", "shift", "running_mean", "num_batches_tracked")
-
 
 @torch.no_grad()
 def fill(module: nn.Module, name: str, tensor: Tensor, spread: float) -> None:
     """Fill one weight: norms with ones, biases with zeros, the rest at random."""
     if hasattr(module, "compute"):
         module.compute(tensor)  # type: ignore[operator] - what no training made
-    elif (name == "weight" and tensor.dim() == 1) or name == "running_var":
+    elif name == "weight" and tensor.dim() == 1:
         tensor.fill_(0.0 if isinstance(module, ShiftedRMSNorm) else 1.0)
-    elif name in _ZERO and tensor.dim() <= 2:
+    elif name == "running_var":
+        tensor.fill_(1.0)
+    elif name in ("bias", "shift", "running_mean", "num_batches_tracked") and tensor.dim() <= 2:
         tensor.zero_()
     else:
         tensor.normal_(0.0, spread)

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from armature.config import Config
 from armature.layers.act import activation
 from armature.layers.linear import Linear
-from armature.layers.mlp import Rectified
 from armature.layers.patches import Convolution
-from armature.outputs.matching import Matching
+from armature.layers.queries import Perceptron
+from armature.outputs.box_losses import Matching
 
 _SEEN = (
     "auxiliary_outputs",
@@ -37,7 +37,7 @@ class BoxHead(nn.Module):
         """Build it for queries of a width; `kind` says how labels are matched."""
         super().__init__()
         self.labels = Linear(width, classes)
-        self.boxes = Rectified(width, width, 4, 3)
+        self.boxes = Perceptron(width, width, width, 4)
         self.matching = kind(config)
         self.numbered = bool(config.get("auxiliary_loss", False))
 

@@ -30,6 +30,8 @@ class Given:
     labels: dict[str, Tensor] = field(default_factory=dict)
     choices: int = 1  # continuations of each sequence
     mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
+    leading: int = 0  # tokens before the patches of an image
+    further: dict[str, Any] = field(default_factory=dict)  # what embeddings of one's own tell
 
 
 class Spare(nn.Module):
@@ -49,10 +51,11 @@ class Path(nn.Module):
         self.spec, self.config = spec, config
         width, inner, labels = sizes
         self.dropout_in = nn.Dropout(rate(spec.dropout_in, config))
-        dense = spec.dense and (not spec.gate or config.get(spec.gate))
-        self.dense = Linear(width, inner) if dense else None
+        self.open = not spec.gate or bool(config.get(spec.gate))
+        self.dense = Linear(width, inner) if spec.dense and self.open else None
         self.act = activation(read(spec.act, config))
-        self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if spec.norm else None
+        normed = spec.norm and self.open
+        self.norm = LayerNorm(inner, eps=float(read(spec.eps, config))) if normed else None
         self.dropout = nn.Dropout(rate(spec.dropout, config))
         self.out = Linear(inner, labels, bias=spec.bias) if spec.out else None
         self.spare = Spare(width) if spec.spare else None
@@ -91,7 +94,8 @@ class Pooler(HeadModule):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → pooler_output."""
-        pooled = self.score(pick(x, given, self.spec.pick, self.config))
+        which = self.spec.pick if self.open else "first"
+        pooled = self.score(pick(x, given, which, self.config))
         if isinstance(self.spec, tasks.PooledMap):
             pooled = pooled[..., None, None]
         return {"pooler_output": pooled}
@@ -246,7 +250,23 @@ class Sequences(HeadModule):
                 given = Given(Layout.of(None, (layout.rows, layout.width), x.device))
                 x = layout.unpack(x).flatten(0, 1)
             return self.summary(pick(x, given, self.summary.pick, self.config))
-        return pick(x, given, self.spec.pick, self.config)
+        return pick(x, given, self.spec.pick if self.open else "first", self.config)
+
+
+class Projected(HeadModule):
+    """One vector for each sequence (B, P), perhaps normed before it is mapped."""
+
+    spec: tasks.Projection
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the result."""
+        return (self.spec.result, "last_hidden_state", "hidden_states", "attentions")
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → the vectors, and the states (B, T, D)."""
+        vectors = self.score(pick(x, given, self.spec.pick, self.config))
+        return {self.spec.result: vectors, "last_hidden_state": given.layout.unpack(x)}
 
 
 class Detections(HeadModule):
@@ -315,8 +335,14 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     layout = given.layout
     if which == "eos":
         return layout.unpack(x)[_eos(given, config)]
+    if which == "eot":
+        return layout.unpack(x)[_eot(given, config)]
     if which == "mean":
         return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
+    if which in ("patches", "both"):
+        whole = layout.unpack(x)
+        mean = whole[:, given.leading :].mean(1)
+        return mean if which == "patches" else torch.cat((whole[:, 0], mean), -1)
     starts, ends = layout.ends
     if which == "first":
         return x[starts]
@@ -346,6 +372,16 @@ def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
     return torch.arange(found.shape[0], device=found.device), columns
 
 
+def _eot(given: Given, config: Config) -> tuple[Tensor, Tensor]:
+    """Return rows and columns of the first end-of-text token of each row."""
+    if given.source is None:
+        raise ArgumentError("this head reads the end-of-text token: give input_ids")
+    ids = given.source
+    # HF: configs that call it 2 are wrong; it is the greatest id there is.
+    marks = ids if config.eos_token_id == 2 else (ids == config.eos_token_id).int()
+    return torch.arange(len(ids), device=ids.device), marks.argmax(1)
+
+
 def _real(labels: Tensor, given: Given) -> Tensor:
     """Return labels (B, T) of which those at padding do not count."""
     return labels.masked_fill(~given.layout.mask.to(labels.device), losses.IGNORED)
@@ -366,8 +402,7 @@ def build_head(
         The head, or None where a class has no parts of its own beside the body.
     """
     if isinstance(spec, tasks.Base):
-        pooled = spec.dense or spec.pick == "mean"
-        return Pooler(spec, config, (width, width, 0)) if pooled else None
+        return Pooler(spec, config, (width, width, 0)) if spec.pools else None
     if isinstance(spec, tasks.WordHead):
         sizes = (width, words[1], words[0])
         if isinstance(spec, tasks.PreTraining):
@@ -375,7 +410,10 @@ def build_head(
         if isinstance(spec, tasks.DoubleHeads):
             return WordsAndChoice(spec, config, sizes)
         return Words(spec, config, sizes)
+    if isinstance(spec, tasks.Projection):
+        return Projected(spec, config, (width, width, int(config.projection_dim)))
     module, size = _SCORED[type(spec)]
+    width *= 2 if getattr(spec, "pick", "") == "both" else 1
     return module(spec, config, (width, width, size or int(config.num_labels)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -44,6 +45,54 @@ class FeatureMaps(nn.Module):
             pairs = zip(self.norms.values(), found, strict=True)
             found = [norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, x in pairs]
         return tuple(x.contiguous() for x in found)
+
+
+@dataclass
+class Sight:
+    """What a stack made of a call with images."""
+
+    stack: Stack
+    inputs: Inputs
+    states: Mapping[int, Tensor]  # layer → packed (N, D); 0 is the embedded image
+    last: Tensor  # (N, D) behind the stack's norm
+    given: Mapping[str, Any]  # the call's arguments by name
+
+    def map(self, x: Tensor) -> Tensor:
+        """Packed states (N, D) → (B, D, down, across) of the patches alone."""
+        return self.stack.embed.map(x, self.inputs)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """Packed states (N, D) → (B, T, D)."""
+        return self.inputs.layout.unpack(x)
+
+
+class PatchHead(nn.Module):
+    """Base of heads that read for themselves what a stack made of images."""
+
+    layers: tuple[int, ...] = ()  # whose states they read, beside the last ones
+
+    def read(self, sight: Sight) -> dict[str, Any]:
+        """Return the fields of the result."""
+        raise NotImplementedError(f"{type(self).__name__} does not read anything")
+
+
+class StackMaps(FeatureMaps, PatchHead):
+    """The maps of the layers that the config asks for; each layer of a stack is a stage."""
+
+    def __init__(self, spec: tasks.Backbone, config: Config, body: Stack) -> None:
+        super().__init__(spec, config, (body.embed.width,) * (body.depth + 1))
+        self.layers = tuple(self.stages)
+        self.normed = bool(config.get("apply_layernorm", False))
+        self.mapped = bool(config.get("reshape_hidden_states", True))
+
+    def read(self, sight: Sight) -> dict[str, Any]:
+        """Return feature_maps: (B, D, down, across), or (B, T, D) where they stay rows."""
+        norm = sight.stack.norm if self.normed else None
+        maps = {}
+        for index in self.layers:
+            x = sight.states[index] if norm is None else norm(sight.states[index])
+            maps[index] = sight.map(x) if self.mapped else sight.rows(x)
+        return {"feature_maps": self.forward(maps)}
 
 
 def chosen_stages(config: Config, names: list[str]) -> list[int]:
@@ -124,24 +173,29 @@ def build_image_head(
     if isinstance(spec, tasks.TaughtImageClassifier):
         width: Any = body.embed.width
         return Taught(spec, config, (width, width, int(config.num_labels)))
-    if isinstance(body, Pyramid):
-        channels = body.channels
-    else:
-        channels = (body.embed.width,) * (body.depth + 1)
+    maps = isinstance(body, Pyramid)
     if isinstance(spec, tasks.Backbone):
-        return FeatureMaps(spec, config, channels)
+        return FeatureMaps(spec, config, body.channels) if maps else StackMaps(spec, config, body)
     body.embed.learn_mask()
-    return Pixels(config, channels[-1])
+    return Pixels(config, body.channels[-1] if maps else body.embed.width)
 
 
 def see_tokens(
-    stack: Stack, head: nn.Module | None, inputs: Inputs, record: Record
+    stack: Stack,
+    head: nn.Module | None,
+    inputs: Inputs,
+    record: Record,
+    given: Mapping[str, Any],
 ) -> tuple[Tensor, dict[str, Any]]:
     """Run a stack on the patches of images, and a head that reads maps.
 
     Returns:
         The last states, packed (N, D); and the fields of such a head, if it is one.
     """
+    if isinstance(head, PatchHead):
+        record.states |= frozenset(head.layers)
+        x = stack(inputs, record)
+        return x, head.read(Sight(stack, inputs, record.kept_states, x, given))
     x = stack(inputs, record)
     if not isinstance(head, Pixels):
         return x, {}

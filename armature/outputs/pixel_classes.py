@@ -1,0 +1,52 @@
+"""Classes of pixels: feature maps → scores of every pixel, and with labels the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from armature.config import Config
+from armature.layers.pyramid_pooling import ConvolutionDecoder, PyramidDecoder, resized
+
+
+class PixelClasses(nn.Module):
+    """A decoder of four maps, and perhaps another one of the third alone, for its loss only."""
+
+    def __init__(self, config: Config, channels: Sequence[int], ignored: int) -> None:
+        """Build them as the config says.
+
+        Args:
+            config: read for the width and the number of labels, and for both decoders.
+            channels: of each map.
+            ignored: the label of pixels that do not count.
+        """
+        super().__init__()
+        labels = int(config.num_labels)
+        self.ignored, self.share = ignored, config.auxiliary_loss_weight
+        self.decode = PyramidDecoder(channels, config.hidden_size, config.pool_scales, labels)
+        self.second = None
+        if config.use_auxiliary_head:
+            self.second = ConvolutionDecoder(
+                config.get("auxiliary_in_channels") or channels[2],
+                config.auxiliary_channels,
+                config.auxiliary_num_convs,
+                labels,
+                rejoin=config.auxiliary_concat_input,
+            )
+
+    def forward(self, maps: Sequence[Tensor], labels: Tensor | None) -> dict[str, Any]:
+        """Maps, labels (B, height, width) → loss, logits (B, labels, …) of the first map's size."""
+        logits, loss = self.decode(maps), None
+        if labels is not None:
+            loss = self.loss(logits, labels)
+            if self.second is not None:
+                loss = loss + self.share * self.loss(self.second(maps[2]), labels)
+        return {"loss": loss, "logits": logits}
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of pixels: scores (B, labels, …) stretched to labels (B, height, width)."""
+        wide = resized(logits, labels)
+        return F.cross_entropy(wide, labels.to(logits.device), ignore_index=self.ignored)
