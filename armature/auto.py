@@ -95,7 +95,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    found = _architecture_of(f"{stem}Model") or _architecture_of(f"{stem}Encoder")
+    tried = ("Model", "Encoder", "ForSemanticSegmentation", "ForDepthEstimation")
+    found = next(filter(None, (_architecture_of(f"{stem}{word}") for word in tried)), None)
     if not name.endswith("Config") or found is None:
         return None
     return config_class(found[0])
@@ -242,7 +243,7 @@ class AutoModel(_AutoModel):
     def _pick(cls, module: ModuleType, config: Config) -> str | None:
         own = (config.architectures or [None])[0]
         bases = [name for name, spec in module.HEADS.items() if isinstance(spec, tasks.Base)]
-        return own if own in bases else bases[0]
+        return own if own in bases else next(iter(bases), None)
 
 
 class AutoBackbone(_AutoModel):

@@ -38,7 +38,8 @@ def config_class(model_type: str) -> type[Config]:
     """Return the Config of an architecture: its defaults, its synonyms, its usual name."""
     if model_type not in _CONFIGS:
         module = arch.find(model_type)
-        base = next(name for name in module.HEADS if name.endswith(("Model", "Encoder")))
+        bases = (name for name in module.HEADS if name.endswith(("Model", "Encoder")))
+        base = next(bases, next(iter(module.HEADS)).partition("For")[0])
         body = {
             "model_type": model_type,
             "defaults": module.DEFAULTS,

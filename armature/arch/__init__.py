@@ -276,7 +276,9 @@ def backbone_rows(
     module, head, part = _nested(c, usual, key)
     prefix = module.PREFIX if head.prefix is None else head.prefix
     body = f"{theirs}.{prefix}" if prefix else theirs
-    rows = {f"{ours}.body.{one}": Behind(body, as_view(two)) for one, two in module.names(part).items()}
+    rows = {
+        f"{ours}.body.{one}": Behind(body, as_view(two)) for one, two in module.names(part).items()
+    }
     for one, two in head.rows(part).items():
         own = one.startswith("head.")
         one = f"maps.{one.removeprefix('head.')}" if own else f"body.{one}"
@@ -284,9 +286,7 @@ def backbone_rows(
     return rows
 
 
-def _nested(
-    c: Config, usual: Mapping[str, Any], key: str
-) -> tuple[ModuleType, Backbone, Config]:
+def _nested(c: Config, usual: Mapping[str, Any], key: str) -> tuple[ModuleType, Backbone, Config]:
     """Return the file of a backbone's architecture, its head, and its settings."""
     settings = c.get(key)
     told = settings if isinstance(settings, Mapping) else {}

@@ -104,7 +104,10 @@ def names(c: Settings) -> dict[str, Any]:
         "blocks.{i}.cross.bias": f"{layer}.cross_attn.in_proj_bias",
         "blocks.{i}.cross.out": f"{layer}.cross_attn.out_proj",
         "blocks.{i}.norms.cross": f"{layer}.cross_attn_layer_norm",
-        **{f"blocks.{{i}}.attn.{one}": f"{layer}.self_attn.{one}_proj" for one in ("q", "k", "v", "out")},
+        **{
+            f"blocks.{{i}}.attn.{one}": f"{layer}.self_attn.{one}_proj"
+            for one in ("q", "k", "v", "out")
+        },
         "blocks.{i}.norms.attn": f"{layer}.self_attn_layer_norm",
         "blocks.{i}.mlp.up": f"{layer}.fc1",
         "blocks.{i}.mlp.down": f"{layer}.fc2",
@@ -116,6 +119,10 @@ def names(c: Settings) -> dict[str, Any]:
 
 IGNORED = ("attention.self.relative_position_index",)
 UNUSED = ("ignore_value", "init_xavier_std", "num_layers")
+# what the loss alone reads
+UNUSED += ("class_weight", "dice_weight", "importance_sample_ratio", "mask_weight",
+           "no_object_weight", "output_auxiliary_logits", "oversample_ratio", "train_num_points",
+           "use_auxiliary_loss", "enforce_input_projection")  # fmt: skip
 
 HEADS = {
     "Mask2FormerModel": Base(),

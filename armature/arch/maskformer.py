@@ -142,6 +142,9 @@ def names(c: Settings) -> dict[str, Any]:
 
 IGNORED = ("attention.self.relative_position_index",)
 UNUSED = ("init_xavier_std", "num_attention_heads", "num_hidden_layers")
+# what the head alone reads
+UNUSED += ("cross_entropy_weight", "dice_weight", "mask_weight", "no_object_weight",
+           "output_auxiliary_logits", "use_auxiliary_loss")  # fmt: skip
 
 HEADS = {
     "MaskFormerModel": Base(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from armature.arch import head_width, sides
 from armature.config import Config
 from armature.model.spec import (
@@ -10,6 +12,7 @@ from armature.model.spec import (
     Dense,
     Dropout,
     LayerNorm,
+    Own,
     Patches,
     PatchTokens,
     Pre,
@@ -41,7 +44,7 @@ def spec(c: Config) -> Stack:
     return encoder(c, PatchTokens)
 
 
-def encoder(c: Config, kind: type[Patches]) -> Stack:
+def encoder(c: Config, kind: Callable[..., Patches | Own]) -> Stack:
     """Return ViT's stack with any kind of patches."""
     (down, across), (height, width) = sides(c.patch_size), sides(c.image_size)
     norm = LayerNorm(c.layer_norm_eps)

@@ -1,6 +1,8 @@
-"""Queries: trained vectors that look at an image, each for one thing in it (Carion et al., 2020)."""
+"""Queries: trained vectors that look at an image, one for each thing (Carion et al., 2020)."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +37,9 @@ class QueryAttention(nn.Module):
         Returns:
             (B, Q, D), and the shares (B, H, Q, T) of what was seen.
         """
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in self._maps(query, key, value))
+        q, k, v = (
+            x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in self._maps(query, key, value)
+        )
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
         if hidden is not None:
             scores = scores.masked_fill(hidden[:, None], float("-inf"))
@@ -129,7 +133,7 @@ class Perceptron(nn.Module):
 
     def __init__(self, *widths: int) -> None:
         super().__init__()
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = pairwise(widths)
         self.maps = nn.ModuleList(Linear(one, two) for one, two in pairs)
 
     def forward(self, x: Tensor) -> Tensor:

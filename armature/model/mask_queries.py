@@ -125,9 +125,7 @@ def _plain(c: Config) -> QueryBlock:
     organs = {
         "attn": QueryAttention(c.d_model, c.decoder_attention_heads),
         "cross": QueryAttention(c.d_model, c.decoder_attention_heads),
-        "mlp": QueryMLP(
-            c.d_model, c.decoder_ffn_dim, c.activation_function, c.activation_dropout
-        ),
+        "mlp": QueryMLP(c.d_model, c.decoder_ffn_dim, c.activation_function, c.activation_dropout),
     }
     for name in ("attn", "cross"):
         organs[name].dropout = c.attention_dropout

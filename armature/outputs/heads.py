@@ -374,7 +374,11 @@ def build_head(
     """
     if isinstance(spec, tasks.Base):
         pooled = spec.dense or spec.pick == "mean" or isinstance(spec, tasks.Pooled)
-        return Pooler(spec, config, (width, width, 0)) if pooled else None
+        return (
+            Pooler(spec, config, (width, config.get("pooler_output_size") or width, 0))
+            if pooled
+            else None
+        )
     if isinstance(spec, tasks.WordHead):
         sizes = (width, words[1], words[0])
         if isinstance(spec, tasks.PreTraining):

@@ -47,7 +47,9 @@ def assign(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             previous = before[column]
             owner[column] = owner[previous]
             column = previous
-    pairs = sorted((owner[column] - 1, column - 1) for column in range(1, columns + 1) if owner[column])
+    pairs = sorted(
+        (owner[column] - 1, column - 1) for column in range(1, columns + 1) if owner[column]
+    )
     first, second = np.array(pairs, np.int64).reshape(-1, 2).T
     if not turned:
         return first, second

@@ -84,9 +84,7 @@ class MaskHead(nn.Module):
             kinds: for each image the classes of its things, (N,).
         """
         with torch.no_grad():
-            chosen = [
-                self.match(*one) for one in zip(masks, classes, truth, kinds, strict=True)
-            ]
+            chosen = [self.match(*one) for one in zip(masks, classes, truth, kinds, strict=True)]
         count = float(max(1, sum(len(one) for one in kinds)))
         wanted = classes.new_full(classes.shape[:2], classes.shape[-1] - 1, dtype=torch.long)
         for row, (answers, things) in enumerate(chosen):
