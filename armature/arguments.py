@@ -54,7 +54,7 @@ def accepted(model: PreTrainedModel) -> list[str]:
     else:
         names = [*(_TEXT if reader is None else reader.takes), *_ALWAYS, *labels]
         if model.body.encoder is None:
-            names += _DECODER
+            names += (*_DECODER, "encoder_outputs")
         elif model.body.decoder is not None:
             names += _BOTH
             names += () if reader else (*model.body.reads, *further(model.body.encoder))

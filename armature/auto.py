@@ -28,6 +28,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "Seq2SeqLM": (tasks.Seq2SeqLM,),
     "PreTraining": (
         tasks.PreTraining,
+        tasks.HiddenFrames,
         tasks.Detector,
         tasks.MaskedLM,
         tasks.Seq2SeqLM,
@@ -41,6 +42,14 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "CTC": (tasks.Transcriber,),
+    "AudioClassification": (tasks.SoundClassifier,),
+    "AudioFrameClassification": (tasks.FrameClassifier,),
+    "AudioXVector": (tasks.Speakers,),
+    "SpeechSeq2Seq": (),
+    "ImageTextToText": (),
+    "Vision2Seq": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
@@ -77,6 +86,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.backbone import BackboneModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.towers import TowersModel
+    from armature.transcribing import TranscribingModel
 
     model_type, module = found
     spec = module.HEADS[class_name]
@@ -87,7 +98,12 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         "__doc__": f"{(module.__doc__ or '').splitlines()[0]} {(spec.__doc__ or '').strip()}",
         "__module__": "armature",
     }
-    kinds = {tasks.Backbone: BackboneModel, tasks.Joined: JoinedModel}
+    kinds = {
+        tasks.Backbone: BackboneModel,
+        tasks.Contrast: TowersModel,
+        tasks.Joined: JoinedModel,
+        tasks.Transcriber: TranscribingModel,
+    }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 
 
@@ -115,7 +131,8 @@ def auto_names(class_name: str) -> list[str]:
         return []
     spec, names = found[1].HEADS[class_name], []
     if isinstance(spec, tasks.Base):
-        return ["AutoModel"]
+        fits = [f"AutoModelFor{words}" for words in _FITS if _choose(found[1], words) == class_name]
+        return [*fits, "AutoModel"]
     if isinstance(spec, tasks.Backbone):
         return ["AutoBackbone"]
     for words in _FITS:
@@ -129,9 +146,10 @@ def _choose(module: ModuleType, words: str) -> str | None:
     """Return the class of an architecture that fits these words, if it has one."""
     for kind in _FITS[words]:
         for name, spec in module.HEADS.items():
-            if isinstance(spec, kind):
+            if isinstance(spec, kind) and not spec.only:
                 return name
-    return next((name for name, spec in module.HEADS.items() if words in spec.also), None)
+    named = module.HEADS.items()
+    return next((name for name, spec in named if words in (*spec.also, *spec.only)), None)
 
 
 # ------------------------------------------------------------------------ auto classes

@@ -140,9 +140,12 @@ class Config:
                     f"{type(self).__name__} has no setting `{key}`.{nearest(key, self.names())}"
                 )
             value = COMMON[own]
+        if isinstance(value, dict) and key.endswith("_config"):
+            return self.part(key, self.defaults.get(key) or {})
         return value
 
     def __setattr__(self, key: str, value: Any) -> None:
+        value = value.to_dict() if isinstance(value, Config) else value
         if key == "num_labels":
             self._rename_labels(int(value))
         elif key == "id2label":
@@ -228,17 +231,37 @@ class Config:
             ConfigError: what lies there is no table, or a key of it has the wrong type.
         """
         file = f"{self.name_or_path}/config.json"
-        settings = getattr(self, key) or {}
+        self.read_keys.update({key, f"{key}_dict"} & self.data.keys())
+        stored = self.data.get(key)
+        settings = stored or self.defaults.get(key) or {}
+        older = self.data.get(f"{key}_dict")
+        if older:  # HF: what an older file says a second time counts, and its silence, too
+            settings = {**settings, **defaults, **older}
         if not isinstance(settings, Mapping):
             raise ConfigError(
                 f"{file}: `{key}` is {reprlib.repr(settings)}, but should be a table of settings.\n"
                 "  → correct the file, or download it again"
             )
         words = {"defaults": defaults, "synonyms": synonyms or {}}
-        made = type("PartConfig", (Config,), words).from_dict(settings, f"{file}: {key}")
+        words["model_type"] = str(settings.get("model_type", ""))
+        kind = type("PartConfig", (Config,), words)
+        made = kind.from_dict(settings, f"{file}: {key}") if defaults else kind(**settings)
         reads = self.part_reads.setdefault(key, set())
         made.__dict__.update(name_or_path=self.name_or_path, read_keys=reads)
+        if settings is stored:
+            made.__dict__["data"] = stored  # what is set there is set here
         return made
+
+    def of(self, kind: type[Config]) -> Config:
+        """Return this config, or the settings in it of the body that an architecture is."""
+        for key, inner in self.data.items() if self.model_type != kind.model_type else ():
+            if key.endswith("_config") and isinstance(inner, dict):
+                usual = f"{self.model_type}_{key.removesuffix('_config')}_model"
+                if inner.get("model_type", usual) == kind.model_type:
+                    found = kind.from_dict(self.part(key, kind.defaults).data)
+                    found.name_or_path = self.name_or_path
+                    return found
+        return self
 
     def __contains__(self, key: str) -> bool:
         return self.knows(key)

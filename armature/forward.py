@@ -110,9 +110,13 @@ def _opened(
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
     inputs, record = stack.embed.open(given), asked.record(stack)
+    if getattr(model.head, "blends", False):  # a head that reads the states of every block
+        record.states = frozenset(range(stack.depth + 1))
+        inputs.further["states"] = record.kept_states
     x, found = see_tokens(stack, model.head, inputs, record, given)
     found = found or _finish(model, x, inputs, labels)
-    return found | asked.seen(stack, record, inputs.layout)
+    told = inputs.further.get("told", {})  # fields of the result that embeddings know
+    return found | told | asked.seen(stack, record, inputs.layout)
 
 
 def _finish(
@@ -126,7 +130,9 @@ def _finish(
     """Run the head on packed states (N, D)."""
     mask = inputs.further.get("attention_mask")
     leading = getattr(model.stack.embed, "leading", 0)
-    given = Given(inputs.layout, inputs.tokens, source, labels, choices, mask, leading)
+    given = Given(
+        inputs.layout, inputs.tokens, source, labels, choices, mask, leading, inputs.further
+    )
     found: dict[str, Any] = {} if model.head is None else model.head(x, given)
     if isinstance(model.head_spec, tasks.Base):
         found["last_hidden_state"] = inputs.layout.unpack(x)
@@ -168,7 +174,8 @@ def _memory(
     memory, layout = outer(model, given)
     if memory is not None and layout is not None:
         last = given.get("encoder_hidden_states")
-        last = given["encoder_outputs"][0] if last is None else last
+        told = given.get("encoder_outputs")
+        last = last if told is None else told if isinstance(told, Tensor) else told[0]
         return memory, layout, {"encoder_last_hidden_state": last}
     if encoder is None or (cache is not None and cache.cross):
         return None, None, {}
@@ -188,11 +195,14 @@ def _memory(
 def outer(model: PreTrainedModel, given: Mapping[str, Any]) -> tuple[Tensor | None, Layout | None]:
     """Return what a caller gave to attend to, packed; None where that is nothing."""
     states, mask = given.get("encoder_hidden_states"), given.get("encoder_attention_mask")
-    if model.is_encoder_decoder:
-        mask, found = given.get("attention_mask"), given.get("encoder_outputs")
-        states = states if found is None else found[0]
+    found = given.get("encoder_outputs")
+    states = states if found is None else found if isinstance(found, Tensor) else found[0]
     if states is None:
         return None, None
+    if model.is_encoder_decoder:
+        mask = given.get("attention_mask")
+        if mask is not None and hasattr(model.reader, "shrink"):
+            mask = model.reader.shrink(mask, states.shape[1])
     if states.dim() != 3:
         raise ArgumentError(
             f"encoder_hidden_states has the shape {tuple(states.shape)}: give (B, S, D), the "
@@ -319,7 +329,7 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
         return results.Seq2SeqModelOutput
     if isinstance(model.body, Pyramid):
         return results.ImageModelOutput
-    if model.head_spec.dense or model.head is not None:
+    if isinstance(model.head_spec, tasks.Base) and model.head_spec.pools:
         return results.BaseModelOutputWithPoolingAndCrossAttentions
     if crossed:
         return results.BaseModelOutputWithPastAndCrossAttentions

@@ -162,6 +162,7 @@ def open_model(
     if config is None:
         by_name = choose(Config())  # a class by name knows its architecture; Auto classes do not
         config = open_config(source, by_name.config_class.model_type if by_name else "")
+        config = config.of(by_name.config_class) if by_name else config
     _override(config, options)
     chosen = choose(config)  # a wrong class is refused before torch is even imported
 

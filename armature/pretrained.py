@@ -27,6 +27,7 @@ from armature.outputs import tasks
 from armature.outputs.heads import Tokens, build_head
 from armature.outputs.images import build_image_head
 from armature.outputs.results import ModelOutput
+from armature.outputs.sounds import build_sound_head
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,6 +49,7 @@ class PreTrainedModel(nn.Module):
     config_class: type[Config]
     body: Any  # Stack, EncoderDecoder, Pyramid or Composite
     head: Any  # what the class puts on the body, or None
+    counts_tokens = False  # in decoding, whether padding before a decoder's text moves it not
 
     def __init__(self, config: Config, **options: Any) -> None:
         """Build the model with fresh weights.
@@ -105,6 +107,8 @@ class PreTrainedModel(nn.Module):
             return None
         if isinstance(spec, tasks.OF_IMAGES):
             return build_image_head(spec, self.config, body)
+        if isinstance(spec, tasks.OF_SOUNDS):
+            return build_sound_head(spec, self.config, body)
         return build_head(spec, self.config, *self._widths())
 
     # ---------------------------------------------------------------- what it is made of
@@ -305,7 +309,8 @@ class PreTrainedModel(nn.Module):
             The result that users know for this task; a tuple with `return_dict=False`.
         """
         main = self.main_input_name
-        names = (main, "attention_mask") if main == "input_ids" else (main,)
+        masked = self.reader is None or "attention_mask" in self.reader.takes
+        names = (main, "attention_mask") if masked else (main,)
         if len(inputs) > len(names):
             raise ArgumentError(
                 f"{type(self).__name__} takes only {' and '.join(names)} without a name: "

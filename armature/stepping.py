@@ -17,6 +17,7 @@ from armature.layers.columns import window_columns
 from armature.layers.embed import Inputs
 from armature.layers.position import Rotary
 from armature.model import call
+from armature.model.call import Asked
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.model.steps import StackSteps
 from armature.outputs import tasks
@@ -47,7 +48,7 @@ def steps(
         return model.stack.embed.steps(model.stack, model.head.scores, prompt)
     given = dict(inputs)
     cache, cached = _cache(model, given), given.pop("use_cache", True)
-    asked = passes._Asked(
+    asked = Asked(
         given.pop("output_hidden_states", False), given.pop("output_attentions", False), False
     )
     whole, memory, before = mask, passes.outer(model, given), {}
@@ -72,7 +73,8 @@ def steps(
 def _place(model: PreTrainedModel, packed: Inputs) -> Callable[[Tensor, Tensor], Tensor] | None:
     """Settle positions that count columns, or return what tells those of new tokens."""
     table = getattr(model.stack.embed, "position", None)
-    if isinstance(model.body, EncoderDecoder) or getattr(table, "by_column", False):
+    alone = model.counts_tokens or not isinstance(model.body, EncoderDecoder)
+    if not alone or getattr(table, "by_column", False):
         # HF: a decoder of two stacks takes no positions; its own count padding before a text.
         if table is not None and table.pad is not None:
             return table.after
@@ -194,7 +196,7 @@ def cache_bytes(model: PreTrainedModel, rows: int, tokens: int, *, source: int =
 
 
 def _memory(
-    model: PreTrainedModel, given: dict[str, Any], asked: passes._Asked, outer: Memory
+    model: PreTrainedModel, given: dict[str, Any], asked: Asked, outer: Memory
 ) -> tuple[Memory, dict[str, Any]]:
     """Return what the decoder attends to, packed, and what the encoder shows."""
     if outer[0] is not None:

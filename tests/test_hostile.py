@@ -53,10 +53,10 @@ def opened(folder: Path):
 
 def refused(folder: Path) -> str:
     """Open a folder; return the text of the error, which must come soon and need little memory."""
-    peak, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    peak, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(ArmatureError) as caught:
         opened(folder)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100_000  # kB
     return str(caught.value)
 

@@ -59,9 +59,9 @@ def test_every_architecture_describes_itself_without_torch():
 def test_importing_the_package_takes_no_time():
     code = """
         import time
-        start = time.perf_counter()
+        start = time.process_time()
         import armature
-        print(time.perf_counter() - start)
+        print(time.process_time() - start)
     """
     times = [float(python(code)) for _ in range(5)]
     assert statistics.median(times) <= BUDGET * TOLERANCE, times

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 import transformers
 from golden_images_maps import MAPS, SMALL_MAPS
+from golden_images_patches import PATCHES, SMALL_PATCHES
 from make_golden import flatten, randomise
 from safetensors.torch import save_file
 
@@ -26,7 +27,7 @@ SMALL = {
     | {"intermediate_size": 40, "image_size": 24, "patch_size": 6, "layer_norm_eps": 1e-4},
 }
 SMALL["deit"] = SMALL["vit"]
-SMALL |= SMALL_MAPS
+SMALL |= SMALL_MAPS | SMALL_PATCHES
 
 # Name → class, settings, sizes of the images that are tried, further arguments of the first call.
 VARIANTS = {
@@ -101,7 +102,8 @@ VARIANTS = {
         [(24, 24)],
         {"bool_masked_pos": torch.arange(32).reshape(2, 16) % 2 == 0},
     ),
-} | MAPS
+}
+VARIANTS |= MAPS | PATCHES
 
 
 @torch.no_grad()
@@ -127,7 +129,9 @@ def make(name: str, folder: Path) -> None:
         if name != "swin/masked":  # the same states in another order: once is enough
             outputs = {key: x for key, x in outputs.items() if not key.startswith("reshaped")}
         tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
-        tensors |= {f"{index}.out.{key}": value.clone() for key, value in outputs.items()}
+        tensors |= {
+            f"{index}.out.{key}": value.contiguous().clone() for key, value in outputs.items()
+        }
         calls.append({"name": str(index), "flags": flags})
     save_file(tensors, folder / "golden.safetensors")
     record = {"class": kind_name, "calls": calls}

@@ -28,11 +28,10 @@ from types import ModuleType
 from typing import Any
 
 from armature import kinds
-from armature.checkpoint.views import Behind, View, as_view
 from armature.config import Config
 from armature.errors import ConfigError, nearest
 from armature.model.spec import Block, Dropout, Norm, Own, Rotary, Stack, Tokens
-from armature.outputs.tasks import Backbone, Head, Settings
+from armature.outputs.tasks import Head
 
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
@@ -44,6 +43,7 @@ SYNONYMS = {
     "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",
     "transfo-xl": "transfo_xl",
+    "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }
 
@@ -58,10 +58,6 @@ EMPTY: dict[str, Any] = {
 }
 WORDS = (*EMPTY, "DEFAULTS", "spec", "PREFIX", "NAMES", "names", "HEADS", "INPUTS")
 
-# What older files say of every body inside another, without a meaning there.
-NESTED = ("id2label", "label2id", "is_encoder_decoder", "output_attentions")
-NESTED += ("output_hidden_states", "use_pretrained_backbone")
-
 # What configs say of a text's summary, also where the architecture has no head that makes one.
 SUMMARY: dict[str, Any] = {
     "summary_type": "cls_index",
@@ -74,7 +70,7 @@ SUMMARY: dict[str, Any] = {
 
 def names() -> list[str]:
     """Return every known model_type."""
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    files = [one.name for one in pkgutil.iter_modules(__path__) if one.name[0] != "_"]
     spelled = {file: model_type for model_type, file in SYNONYMS.items()}
     return sorted(spelled.get(file, file) for file in files)
 
@@ -244,63 +240,3 @@ def rotary(c: Config, default_theta: float = 10000.0) -> Rotary:
             "  → correct the file, or download it again"
         )
     return Rotary(width, given)
-
-
-def backbone(c: Config, usual: Mapping[str, Any], key: str = "backbone_config") -> Any:
-    """Build the body whose settings lie under `key`, and what makes feature maps of its states.
-
-    Args:
-        c: the config of the whole.
-        usual: its model_type, and its settings where the file is silent.
-        key: where its settings lie.
-
-    Raises:
-        ConfigError: it is of no known kind, or makes no feature maps.
-    """
-    from armature.outputs import backbones
-
-    module, head, part = _nested(c, usual, key)
-    return backbones.Backbone(module.spec(part), head, part)
-
-
-def backbone_rows(
-    c: Settings,
-    usual: Mapping[str, Any],
-    theirs: str = "backbone",
-    ours: str = "backbone",
-    key: str = "backbone_config",
-) -> dict[str, str | View]:
-    """Return its rows of names: behind the word `ours` here, behind `theirs` on disk."""
-    if not isinstance(c, Config):
-        return {}
-    module, head, part = _nested(c, usual, key)
-    prefix = module.PREFIX if head.prefix is None else head.prefix
-    body = f"{theirs}.{prefix}" if prefix else theirs
-    rows = {
-        f"{ours}.body.{one}": Behind(body, as_view(two)) for one, two in module.names(part).items()
-    }
-    for one, two in head.rows(part).items():
-        own = one.startswith("head.")
-        one = f"maps.{one.removeprefix('head.')}" if own else f"body.{one}"
-        rows[f"{ours}.{one}"] = Behind(theirs, as_view(two))
-    return rows
-
-
-def _nested(c: Config, usual: Mapping[str, Any], key: str) -> tuple[ModuleType, Backbone, Config]:
-    """Return the file of a backbone's architecture, its head, and its settings."""
-    settings = c.get(key)
-    told = settings if isinstance(settings, Mapping) else {}
-    for timm in ("backbone", "use_timm_backbone", "backbone_kwargs"):
-        if not told and c.get(timm):
-            raise ConfigError(
-                f"config.json: `{timm}` is {c.get(timm)!r}: a backbone of the timm package cannot "
-                "be opened here"
-            )
-    module = find(str(told.get("model_type") or usual["model_type"]))
-    head = next((one for one in module.HEADS.values() if isinstance(one, Backbone)), None)
-    if head is None:
-        raise ConfigError(f"config.json: {key}: {told.get('model_type')!r} is no backbone")
-    silent = {} if told else {name: one for name, one in usual.items() if name != "model_type"}
-    part = c.part(key, {**module.DEFAULTS, **silent}, module.SYNONYMS)
-    part.read_keys.update(module.UNUSED, NESTED)
-    return module, head, part

@@ -128,6 +128,8 @@ def _index(down: int, across: int) -> Tensor:
 
 @cache
 def _attention() -> type:
+    import torch
+
     from armature.layers.attention import SelfAttention
 
     class Placed(SelfAttention):
@@ -136,21 +138,22 @@ def _attention() -> type:
         def __init__(self, c: Config, grid: tuple[int, int]) -> None:
             heads = c.num_attention_heads
             super().__init__(c.hidden_size, heads, head_width(c), kv_heads=heads, bias=(True, True))
-            self.qkv.k.bias = None
+            self.qkv.unbias("k")
             self.place = _offsets()(heads, grid) if c.use_relative_position_bias else None
 
         def _rule(self, context: Context) -> Rule:
             rule, sides = super()._rule(context), context.shared["sides"]
-            table = 0 if self.place is None else self.place(*sides, context)
-            if context.bias is not None:
-                bias: Any = context.bias
-                table = table + context.once("shared", lambda: bias(*sides, context))
-            return replace(rule, bias=None, content=lambda q, _k, _rows: table[None].to(q.dtype))
+            shared: Any = context.bias
+            tables = [] if self.place is None else [self.place(*sides, context)]
+            if shared is not None:
+                tables.append(context.once("shared", lambda: shared(*sides, context)))
+            table = torch.stack(tables).sum(0)[None]
+            return replace(rule, bias=None, content=lambda q, _k, _rows: table.to(q.dtype))
 
     return Placed
 
 
-def maps(spec: Head, c: Config, body: Any) -> Any:
+def maps(spec: Backbone, c: Config, body: Any) -> Any:
     """Return the head of a backbone, which may give its four maps four sizes."""
     from armature.layers.pyramid_pooling import FourSizes
     from armature.outputs.images import StackMaps

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import backbone, backbone_rows, dpt, sides
+from armature.arch import dpt, sides
+from armature.arch._nested import backbone, backbone_rows
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Own

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import backbone, backbone_rows, refuse, sides, vit
+from armature.arch import refuse, sides, vit
+from armature.arch._nested import backbone, backbone_rows
 from armature.config import Config
 from armature.model.spec import Own, Stack
 from armature.outputs.tasks import Base, Head, Segmenter, Settings

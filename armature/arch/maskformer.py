@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import NESTED, backbone, backbone_rows
+from armature.arch._nested import NESTED, backbone, backbone_rows
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Own

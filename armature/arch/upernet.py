@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import backbone, backbone_rows
+from armature.arch._nested import backbone, backbone_rows
 from armature.config import Config
 from armature.model.spec import Own
 from armature.outputs.tasks import Head, Segmenter, Settings

@@ -12,6 +12,7 @@ element of our parameter belongs to exactly one pair.
     Joined("name")            of a packed map, its parts one after another
     T("name")                 transposed; of a packed map, its parts one after another
     Grouped("name")           rows of q, k and v interleaved by key-value head
+    Squeezed("name")          without our leading axes of one
     Behind("word", row)       any of these, its names behind a further word
 
 Nothing here imports torch: views only use methods of the tensors they are given.
@@ -20,7 +21,7 @@ Nothing here imports torch: views only use methods of the tensors they are given
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -157,6 +158,18 @@ class Grouped(Plain):
 
 
 @dataclass(frozen=True)
+class Squeezed(Plain):
+    """The leading axes of our parameter that count one are not there on disk."""
+
+    def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
+        """Yield one pair."""
+        shape = target.shape
+        while len(shape) > 1 and shape[0] == 1:
+            shape = shape[1:]
+        yield Pair(fill(self.name) + target.end, shape, theirs=lambda d: d.view(target.shape))
+
+
+@dataclass(frozen=True)
 class Stacked(Plain):
     """Our first axis counts tensors, {e} in their names; each may have several parts."""
 
@@ -195,6 +208,11 @@ def as_view(row: str | View) -> View:
     if "{e}" in row:
         return Stacked(row)
     return Rows(row) if _CHOICE.search(row) else Plain(row)
+
+
+def behind(word: str, rows: Mapping[str, str | View]) -> dict[str, str | View]:
+    """Return rows of names whose tensors lie behind one more word on disk; "" for none."""
+    return {ours: Behind(word, as_view(row)) if word else row for ours, row in rows.items()}
 
 
 def _layer_span(index: int, start: int, rows: int) -> See:

@@ -135,3 +135,9 @@ class ScaledTokens(Tokens):
     def factor(self) -> float:
         """The scale of the table."""
         return self.scale
+
+
+class BareTokens(Tokens):
+    """Embeddings of a stack whose last states callers see before their norm."""
+
+    bare = True

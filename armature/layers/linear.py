@@ -158,6 +158,10 @@ class LinearGroup(nn.Module):
         """(N, D) → one (N, rows) for each part."""
         return tuple(self.part(x, name) for name in self.parts)
 
+    def unbias(self, name: str) -> None:
+        """Take the bias of one part away."""
+        getattr(self, name).register_parameter("bias", None)
+
     def part(self, x: Tensor, name: str) -> Tensor:
         """(N, D) → (N, rows) of one part alone."""
         return getattr(self, name)(x)

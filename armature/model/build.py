@@ -176,8 +176,8 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
             return description.make()
         case spec.Tokens():
             place, width = description.position, description.width
-            scaled = isinstance(description, spec.ScaledTokens)
-            return (embed.ScaledTokens if scaled else embed.Tokens)(
+            kinds = {spec.ScaledTokens: embed.ScaledTokens, spec.BareTokens: embed.BareTokens}
+            return kinds.get(type(description), embed.Tokens)(
                 description.vocab,
                 width,
                 position=None if place is None else _position(place, width),
@@ -243,7 +243,7 @@ def _attention(description: spec.Attention | spec.Own, width: int, rotary: dict)
         cap=description.cap,
     )
     if isinstance(description, spec.UnbiasedKeys):
-        made.qkv.k.bias = None
+        made.qkv.unbias("k")
     return made
 
 
@@ -276,13 +276,16 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
 def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
     if description is None or isinstance(description, spec.Own):
         return None if description is None else description.make()
-    return CrossAttention(
+    made = CrossAttention(
         width,
         description.heads,
         description.width,
         bias=description.bias,
         scale=description.scale,
     )
+    if isinstance(description, spec.UnbiasedKeys):
+        made.kv.k.bias = None
+    return made
 
 
 def _mlp(description: spec.Dense | spec.Own, width: int) -> nn.Module:

@@ -65,6 +65,8 @@ class Stack(nn.Module):
         )
         x = self.run(x, context)
         inputs.layout = context.layout  # blocks of one's own may make rows shorter
+        leave = getattr(self.embed, "leave", None)  # so may what made the tokens, at last
+        x = x if leave is None else leave(x, inputs)
         if cache is not None:
             cache.lengths = inputs.layout.totals
         return x

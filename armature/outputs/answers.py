@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from armature.outputs import recalling, results, tasks
+from armature.outputs import hearing, recalling, results, tasks
 from armature.outputs.results import ModelOutput
 
 JOINED: dict[type[tasks.Head], type[ModelOutput]] = {
@@ -43,6 +43,11 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.ImageClassifier: results.ImageClassifierOutput,
     tasks.MaskedImage: results.MaskedImageModelingOutput,
     tasks.Backbone: results.BackboneOutput,
+    tasks.Transcriber: results.CausalLMOutput,
+    tasks.SoundClassifier: results.SequenceClassifierOutput,
+    tasks.FrameClassifier: results.TokenClassifierOutput,
+    tasks.Speakers: hearing.XVectorOutput,
+    tasks.HiddenFrames: hearing.ContrastOutput,
 }
 CROSSED = PLAIN | {tasks.CausalLM: results.CausalLMOutputWithCrossAttentions}
 

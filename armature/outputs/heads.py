@@ -31,6 +31,7 @@ class Given:
     choices: int = 1  # continuations of each sequence
     mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
     leading: int = 0  # tokens before the patches of an image
+    further: dict[str, Any] = field(default_factory=dict)  # what embeddings of one's own tell
 
 
 class Spare(nn.Module):
@@ -252,6 +253,22 @@ class Sequences(HeadModule):
         return pick(x, given, self.spec.pick if self.open else "first", self.config)
 
 
+class Projected(HeadModule):
+    """One vector for each sequence (B, P), perhaps normed before it is mapped."""
+
+    spec: tasks.Projection
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the result."""
+        return (self.spec.result, "last_hidden_state", "hidden_states", "attentions")
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+        """Packed states (N, D) → the vectors, and the states (B, T, D)."""
+        vectors = self.score(pick(x, given, self.spec.pick, self.config))
+        return {self.spec.result: vectors, "last_hidden_state": given.layout.unpack(x)}
+
+
 class Detections(HeadModule):
     """One score for every token, high where it was replaced: logits (B, T)."""
 
@@ -318,6 +335,8 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     layout = given.layout
     if which == "eos":
         return layout.unpack(x)[_eos(given, config)]
+    if which == "eot":
+        return layout.unpack(x)[_eot(given, config)]
     if which == "mean":
         return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
     if which in ("patches", "both"):
@@ -353,6 +372,16 @@ def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
     return torch.arange(found.shape[0], device=found.device), columns
 
 
+def _eot(given: Given, config: Config) -> tuple[Tensor, Tensor]:
+    """Return rows and columns of the first end-of-text token of each row."""
+    if given.source is None:
+        raise ArgumentError("this head reads the end-of-text token: give input_ids")
+    ids = given.source
+    # HF: configs that call it 2 are wrong; it is the greatest id there is.
+    marks = ids if config.eos_token_id == 2 else (ids == config.eos_token_id).int()
+    return torch.arange(len(ids), device=ids.device), marks.argmax(1)
+
+
 def _real(labels: Tensor, given: Given) -> Tensor:
     """Return labels (B, T) of which those at padding do not count."""
     return labels.masked_fill(~given.layout.mask.to(labels.device), losses.IGNORED)
@@ -373,12 +402,8 @@ def build_head(
         The head, or None where a class has no parts of its own beside the body.
     """
     if isinstance(spec, tasks.Base):
-        pooled = spec.dense or spec.pick == "mean" or isinstance(spec, tasks.Pooled)
-        return (
-            Pooler(spec, config, (width, config.get("pooler_output_size") or width, 0))
-            if pooled
-            else None
-        )
+        inner = config.get("pooler_output_size") or width
+        return Pooler(spec, config, (width, inner, 0)) if spec.pools else None
     if isinstance(spec, tasks.WordHead):
         sizes = (width, words[1], words[0])
         if isinstance(spec, tasks.PreTraining):
@@ -386,6 +411,8 @@ def build_head(
         if isinstance(spec, tasks.DoubleHeads):
             return WordsAndChoice(spec, config, sizes)
         return Words(spec, config, sizes)
+    if isinstance(spec, tasks.Projection):
+        return Projected(spec, config, (width, width, int(config.projection_dim)))
     module, size = _SCORED[type(spec)]
     width *= 2 if getattr(spec, "pick", "") == "both" else 1
     return module(spec, config, (width, width, size or int(config.num_labels)))

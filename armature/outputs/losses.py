@@ -92,3 +92,60 @@ def balance(logits: list[Tensor], experts: int, top: int) -> Tensor:
     shares = torch.cat([one.softmax(-1) for one in logits])  # (layers · N, X)
     chosen = F.one_hot(shares.topk(top, dim=-1).indices, experts).float()
     return experts * (chosen.mean(0) * shares.mean(0)).sum()
+
+
+def letters(
+    logits: Tensor, labels: Tensor, lengths: Tensor, blank: int, how: tuple[str, bool]
+) -> Tensor:
+    """Loss over all ways to read letters off frames (Graves et al., 2006).
+
+    Args:
+        logits: (B, T, V) scores.
+        labels: (B, L) letters; blanks and -100 do not count.
+        lengths: (B,) frames of each sound.
+        blank: the letter that means none.
+        how: "mean", "sum" or "none" of rows; whether rows that cannot be read count as nothing.
+    """
+    labels = labels.to(logits.device)
+    counted = (labels != IGNORED) & (labels != blank)
+    scores = logits.log_softmax(-1, dtype=torch.float32).transpose(0, 1)
+    return F.ctc_loss(
+        scores,
+        labels[counted],
+        lengths.to(logits.device),
+        counted.sum(-1),
+        blank,
+        how[0],
+        zero_infinity=how[1],
+    )
+
+
+def margin(vectors: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of angles between (B, D) and (D, classes), with a margin (Wang et al., 2018)."""
+    labels = labels.to(vectors.device).flatten()
+    cosines = F.normalize(vectors, dim=1) @ F.normalize(classes, dim=0)
+    own = F.one_hot(labels, classes.shape[1])
+    return F.cross_entropy(30.0 * (cosines - 0.4 * own), labels)
+
+
+def contrast(
+    states: Tensor, codes: Tensor, others: Tensor, masked: Tensor, temperature: float
+) -> Tensor:
+    """Cross-entropy of a frame's own code among others, summed (Baevski et al., 2020).
+
+    Args:
+        states: (B, T, D) of frames.
+        codes: (B, T, D) of what was heard there.
+        others: (B, T, K) places of other codes, counted through all rows.
+        masked: (B, T) frames that count.
+        temperature: of the cosines.
+    """
+    away = codes.flatten(0, 1)[others.long()].movedim(2, 0)  # (K, B, T, D)
+    scores = F.cosine_similarity(states.float(), torch.cat((codes[None], away)).float(), dim=-1)
+    scores = scores.to(codes.dtype) / temperature  # (1 + K, B, T)
+    same = (codes == away).all(-1)
+    scores = torch.cat((scores[:1], scores[1:].masked_fill(same, float("-inf"))))
+    counted = scores.float().flatten(1).T[masked.flatten().bool()]  # (M, 1 + K)
+    return F.cross_entropy(
+        counted, counted.new_zeros(len(counted), dtype=torch.long), reduction="sum"
+    )

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-# Which token stands for its sequence: the mean of an image's patches alone, or the first beside it.
-Pick = Literal["first", "last", "eos", "end", "mean", "patches", "both"]
+# Which token stands for its sequence: "eot" is the first end of a text; "patches" the mean of an
+# image's patches alone, "both" that beside the first.
+Pick = Literal["first", "last", "eos", "eot", "end", "mean", "patches", "both"]
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -41,6 +42,7 @@ class Head:
     # arguments that a call lacks, made of its ids, its mask and the config
     spare: str = ""  # a dense map that files of this class hold and nothing reads
     also: tuple[str, ...] = ()  # Auto classes beside its own, by the words after AutoModelFor
+    only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
     make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
     @property
@@ -63,6 +65,11 @@ class Base(Head):
     pick: Pick = "first"
 
     @property
+    def pools(self) -> bool:
+        """Whether one vector is made of all states."""
+        return bool(self.dense or self.norm or self.make or self.pick in ("mean", "eot"))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """It has none."""
         return ()
@@ -72,12 +79,22 @@ class Base(Head):
 class Pooled(Base):
     """The body, and what stands for each image or sound, with or without a dense map."""
 
+    @property
+    def pools(self) -> bool:
+        """It always does."""
+        return True
+
 
 @dataclass(frozen=True)
 class PooledMap(Base):
     """The mean of the last map, kept as a map of one place."""
 
     pick: Pick = "mean"
+
+
+@dataclass(frozen=True)
+class Contrast(Base):
+    """How well each image goes with each text."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,13 @@ class Joined(Seq2SeqLM):
 
 
 @dataclass(frozen=True)
+class Transcriber(Seq2SeqLM):
+    """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
+
+    only: tuple[str, ...] = ("SpeechSeq2Seq",)
+
+
+@dataclass(frozen=True)
 class PreTraining(WordHead):
     """Scores for masked words, and for the order of two sentences."""
 
@@ -177,6 +201,18 @@ class SequenceHead(Head):
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""
         return super().rows(settings) | ({"head.summary.map": self.summary} if self.summary else {})
+
+
+@dataclass(frozen=True)
+class Projection(SequenceHead):
+    """A vector for each sequence, of a width that other inputs' vectors share."""
+
+    result: str = "text_embeds"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -295,6 +331,67 @@ class MaskedImage(Head):
 
 
 @dataclass(frozen=True)
+class Transcriber(Head):
+    """Scores of letters for each frame of a sound, read with a blank between (CTC)."""
+
+
+@dataclass(frozen=True)
+class Blended(Head):
+    """Base of heads of sounds that may read a blend of all blocks' states."""
+
+    blend: str = ""  # weights of the blend, where the config's `use_weighted_layer_sum` asks for it
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        return super().rows(settings) | {"head.blend": self.blend}
+
+
+@dataclass(frozen=True)
+class SoundClassifier(Blended):
+    """Scores of labels for each sound, by the mean of its frames."""
+
+
+@dataclass(frozen=True)
+class FrameClassifier(Blended):
+    """Scores of labels for each frame of a sound."""
+
+
+@dataclass(frozen=True)
+class Speakers(Blended):
+    """A vector for the voice in each sound, and its scores."""
+
+    layers: str = ""  # convolutions before frames become one vector
+    vector: str = ""  # map to that vector
+    voices: str = ""  # weights of the voices that training knows
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        further = {"head.layers": self.layers, "head.vector": self.vector}
+        return super().rows(settings) | further | {"head.voices": self.voices}
+
+
+@dataclass(frozen=True)
+class HiddenFrames(Head):
+    """Hidden frames, to be told from others by vectors of a codebook."""
+
+    codes: str = ""  # the codebook, and the map that chooses from it
+    chooses: str = ""
+    project: str = ""  # map of what was chosen
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The frames that each hidden one is told from."""
+        return ("sampled_negative_indices",)
+
+    def rows(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of names: ours → theirs."""
+        rows = {"head.codes": self.codes, "head.chooses": self.chooses}
+        return super().rows(settings) | rows | {"head.project": self.project}
+
+
+OF_SOUNDS = (Transcriber, Blended, HiddenFrames)  # heads that nothing else has
+
+
 class MaskClassifier(Head):
     """A class and a mask for each of a few queries."""
 

@@ -13,9 +13,10 @@ from armature import pipeline
 from armature.errors import ArgumentError, UnknownArgumentError
 
 MAPS = ("resnet",)  # of architectures whose states are maps
+PATCHES = ("beit", "data2vec-vision", "dinov2", "dinov2_with_registers")
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS)
+    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES)
     for folder in (GOLDEN / kind).iterdir()
 )
 STACKS = [name for name in NAMES if not name.startswith("swin") and "/maps" not in name]
@@ -73,7 +74,8 @@ def test_an_image_does_not_depend_on_its_neighbours(name):
     torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", STACKS)
+# HF: where pixels get classes, the last block does not matter.
+@pytest.mark.parametrize("name", [name for name in STACKS if not name.endswith("/pixels")])
 def test_gradients_reach_every_weight(name):
     model, (given, _) = opened(name), recorded(name)
     found = [x for x in model(**given).values() if isinstance(x, torch.Tensor)]

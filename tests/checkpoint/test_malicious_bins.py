@@ -44,12 +44,12 @@ def refused(content, cause=None):
     """Open a file; it must be refused, and nothing else may have happened."""
     Path("x.bin").write_bytes(content)
     before = set(sys.modules)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(CheckpointError, match=cause) as caught:
         weights = open_weight_files(["x.bin"])
         for name in weights:
             weights.read(name)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert set(sys.modules) == before
     assert not Path("CANARY").exists()
     assert "x.bin" in str(caught.value)

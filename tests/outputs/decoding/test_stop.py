@@ -93,7 +93,7 @@ def test_time_ends_all_rows(table_model):
     out = table_model().generate(
         torch.tensor([[5], [6]]), max_time=0.1, max_new_tokens=1000, logits_processor=[slow]
     )
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
     assert 2 <= out.shape[1] < 100
     assert MaxTime(0)(out)
     assert not MaxTime(100)(out)

@@ -1,0 +1,83 @@
+"""SigLIP's text tower (Zhai et al., 2023): CLIP's, seeing both ways; its last column pools."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from armature.arch import clip_text_model
+from armature.config import Config
+from armature.model.spec import Own, Stack
+from armature.outputs.tasks import Base
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from armature.layers.embed import Inputs
+    from armature.outputs.heads import Given
+
+LIKE = clip_text_model
+DEFAULTS = clip_text_model.DEFAULTS | {
+    "vocab_size": 32000,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_attention_heads": 12,
+    "max_position_embeddings": 64,
+    "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+    "projection_size": None,
+}
+
+
+def spec(c: Config) -> Stack:
+    """Return the anatomy."""
+    stack = clip_text_model.encoder(c, causal=False)
+    return replace(stack, embed=Own(lambda: _embed()(c)))
+
+
+@cache
+def _embed() -> type[nn.Module]:
+    from armature.layers import embed, position
+
+    class WholeRows(embed.BareTokens):
+        """Padding is embedded, too: hidden from others, it sees the text, and may stand for it."""
+
+        def __init__(self, c: Config) -> None:
+            width = c.hidden_size
+            place = position.Learned(c.max_position_embeddings, width, 0, None)
+            super().__init__(c.vocab_size, width, position=place)
+
+        def forward(self, inputs: Inputs) -> Tensor:
+            if inputs.layout.index is not None and inputs.whole is not None:
+                inputs.keep_padding(0)
+                inputs.tokens = inputs.whole.flatten()
+            return super().forward(inputs)
+
+    return WholeRows
+
+
+def _pooler(spec: Base, c: Config, body: Any) -> nn.Module:
+    return _last()(
+        spec, c, (body.embed.width, body.embed.width, c.projection_size or c.hidden_size)
+    )
+
+
+@cache
+def _last() -> type[nn.Module]:
+    from armature.outputs.heads import HeadModule
+
+    class LastColumn(HeadModule):
+        """What stands in the last column of each row, be it padding, and a map of it."""
+
+        def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
+            last = x.unflatten(0, (given.layout.rows, -1))[:, -1]
+            return {"pooler_output": self.score(last)}
+
+    return LastColumn
+
+
+UNUSED = ("dropout", "bos_token_id", "eos_token_id", "pad_token_id")
+
+HEADS = {"SiglipTextModel": Base(out="head", make=_pooler)}
+INPUTS = "siglip"
