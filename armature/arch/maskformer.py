@@ -42,7 +42,7 @@ def _seer(c: Settings) -> tuple[dict[str, Any], Any]:
         "drop_path_rate": 0.3,
         "out_features": ["stage1", "stage2", "stage3", "stage4"],
     }
-    told = c.get("backbone_config") if isinstance(c, Config) else None
+    told = c.data.get("backbone_config") if isinstance(c, Config) else None
     if isinstance(told, dict) and told.get("model_type", "swin") == "swin":
         # HF: a Swin becomes one whose maps all have norms of their own, by their numbers.
         maps = {"out_features": usual["out_features"], "out_indices": None}
