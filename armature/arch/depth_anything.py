@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import dpt, sides
+from armature.arch import sides
 from armature.arch._nested import backbone, backbone_rows
+from armature.arch._reassembled import neck_rows
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Own
@@ -70,6 +71,7 @@ def _head(_spec: Head, c: Config, _body: Any) -> Any:
 
 
 PREFIX = ""
+NAMES: dict[str, Any] = {}  # the backbone brings its own
 
 
 def names(c: Settings) -> dict[str, Any]:
@@ -82,7 +84,7 @@ UNUSED = ("depth_estimation_type",)
 HEADS = {
     "DepthAnythingForDepthEstimation": Head(
         make=_head,
-        names=dpt.neck_rows()
+        names=neck_rows()
         | {
             "head.depth.first": "head.conv1",
             "head.depth.second": "head.conv2",

@@ -6,6 +6,7 @@ from typing import Any
 
 from armature.arch import refuse, sides, vit
 from armature.arch._nested import backbone, backbone_rows
+from armature.arch._reassembled import neck_rows
 from armature.config import Config
 from armature.model.spec import Own, Stack
 from armature.outputs.tasks import Base, Head, Segmenter, Settings
@@ -109,24 +110,6 @@ def _layers(c: Config) -> list[int]:
 
 
 PREFIX = "dpt"
-
-
-def neck_rows() -> dict[str, Any]:
-    """Return the rows of the neck."""
-    layer, ours = "neck.fusion_stage.layers.{i}", "head.neck.fused.fuse.{i}"
-    reassemble = "neck.reassemble_stage"
-    rows: dict[str, Any] = {
-        "head.neck.reassemble.{i}.project": f"{reassemble}.layers.{{i}}.projection",
-        "head.neck.reassemble.{i}.resize": f"{reassemble}.layers.{{i}}.resize",
-        "head.neck.reassemble.{i}.readout.mix": f"{reassemble}.readout_projects.{{i}}.0",
-        "head.neck.fused.convs.{i}": "neck.convs.{i}",
-        f"{ours}.out": f"{layer}.projection",
-    }
-    for unit, word in (("own", "residual_layer1"), ("both", "residual_layer2")):
-        for place, number in (("first", 1), ("second", 2)):
-            rows[f"{ours}.{unit}.{place}"] = f"{layer}.{word}.convolution{number}"
-            rows[f"{ours}.{unit}.{place}_norm"] = f"{layer}.{word}.batch_norm{number}"
-    return rows
 
 
 def _depth_rows(c: Settings) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def _head(_spec: Head, c: Config, body: Any) -> Any:
 
 
 PREFIX = ""
+NAMES: dict[str, Any] = {}  # the backbone brings its own
 
 
 def names(c: Settings) -> dict[str, Any]:
