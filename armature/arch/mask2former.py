@@ -130,7 +130,7 @@ HEADS = {
     "Mask2FormerModel": Base(),
     "Mask2FormerForUniversalSegmentation": MaskClassifier(
         make=_head,
-        names={"head.out": "class_predictor", "head.empty": "criterion.empty_weight"},
+        names={"head.out": "class_predictor", "head.counts.weight": "criterion.empty_weight"},
         also=("UniversalSegmentation", "ImageSegmentation"),
     ),
 }

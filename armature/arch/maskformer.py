@@ -141,7 +141,7 @@ HEADS = {
         names={
             "head.out": "class_predictor",
             "head.mask.maps.{i}": "mask_embedder.{i}.0",
-            "head.empty": "criterion.empty_weight",
+            "head.counts.weight": "criterion.empty_weight",
         },
         also=("InstanceSegmentation", "ImageSegmentation"),
     ),
