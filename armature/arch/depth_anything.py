@@ -52,7 +52,7 @@ def _head(_spec: Head, c: Config, _body: Any) -> Any:
         ConfigError: they are of no known kind.
     """
     from armature.layers.reassemble import FusedMaps, Neck, Reassemble
-    from armature.outputs.depth import Depth, DepthHead
+    from armature.outputs.fused import Depth, DepthHead
 
     kind = c.depth_estimation_type
     if kind not in ("relative", "metric"):

@@ -89,7 +89,7 @@ def _neck(c: Config, body: Any) -> Any:
 
 
 def _depth(_spec: Head, c: Config, body: Any) -> Any:
-    from armature.outputs.depth import Depth, DepthHead
+    from armature.outputs.fused import Depth, DepthHead
 
     depth = Depth(c.fusion_hidden_size, project=256 if c.add_projection else 0)
     told, layers = c.backbone_config, _layers(c)
@@ -98,7 +98,7 @@ def _depth(_spec: Head, c: Config, body: Any) -> Any:
 
 
 def _classes(_spec: Head, c: Config, body: Any) -> Any:
-    from armature.outputs.depth import ClassesHead
+    from armature.outputs.fused import ClassesHead
 
     return ClassesHead(_neck(c, body), _layers(c), c)
 
