@@ -99,7 +99,7 @@ PREFIX = "model"
 
 
 _FPN, _LOOKS = "pixel_level_module.decoder.fpn", "transformer_module"
-_LAYER = f"{_LOOKS}.decoder.layers.{{i}}"
+_LAYER, _MAPPED = f"{_LOOKS}.decoder.layers.{{i}}", ("q", "k", "v", "out")
 # fmt: off
 NAMES: dict[str, Any] = {
     "pixels.first":            f"{_FPN}.stem.0",
@@ -111,8 +111,8 @@ NAMES: dict[str, Any] = {
     "pixels.out":              "pixel_level_module.decoder.mask_projection",
     "project":                 f"{_LOOKS}.input_projection",
     "place":                   f"{_LOOKS}.queries_embedder",
-    **{f"blocks.{{i}}.attn.{x}":  f"{_LAYER}.self_attn.{x}_proj" for x in ("q", "k", "v", "out")},
-    **{f"blocks.{{i}}.cross.{x}": f"{_LAYER}.encoder_attn.{x}_proj" for x in ("q", "k", "v", "out")},
+    **{f"blocks.{{i}}.attn.{x}":  f"{_LAYER}.self_attn.{x}_proj" for x in _MAPPED},
+    **{f"blocks.{{i}}.cross.{x}": f"{_LAYER}.encoder_attn.{x}_proj" for x in _MAPPED},
     "blocks.{i}.mlp.up":       f"{_LAYER}.fc1",
     "blocks.{i}.mlp.down":     f"{_LAYER}.fc2",
     "blocks.{i}.norms.attn":   f"{_LAYER}.self_attn_layer_norm",

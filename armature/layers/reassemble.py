@@ -129,13 +129,11 @@ class FusedMaps(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """(B, C, height, width) each, the finest first → (B, D, …) each."""
         found: list[Tensor] = []
-        x: Tensor | None = None
         turned = [conv(one) for conv, one in zip(self.convs, maps, strict=True)][::-1]
         for index, (one, fuse) in enumerate(zip(turned, self.fuse, strict=True)):
             last = index == len(turned) - 1
             finer = None if last or not self.fitted else turned[index + 1].shape[2:]
-            x = fuse(one, None, finer) if x is None else fuse(x, one, finer)
-            found.append(x)
+            found.append(fuse(found[-1], one, finer) if found else fuse(one, None, finer))
         return found
 
 

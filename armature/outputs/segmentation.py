@@ -22,11 +22,14 @@ _FIELDS = ("loss", "class_queries_logits", "masks_queries_logits", "auxiliary_lo
 class ClassWeights(nn.Module):
     """How much each class counts, as a file holds it: that nothing is there counts less."""
 
+    weight: Tensor
+
     def __init__(self, labels: int, nothing: float) -> None:
         super().__init__()
         self.nothing = nothing
-        self.register_buffer("weight", torch.empty(labels + 1))
-        self.compute(self.weight)  # type: ignore[arg-type]
+        weight = torch.empty(labels + 1)
+        self.compute(weight)
+        self.register_buffer("weight", weight)
 
     def compute(self, weight: Tensor) -> None:
         """Fill what no file gives."""
