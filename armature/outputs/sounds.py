@@ -204,7 +204,7 @@ def build_sound_head(spec: tasks.Head, config: Config, body: Any) -> nn.Module:
     embed = body.embed
     width, labels = embed.width, int(config.num_labels)
     adapter = getattr(embed, "adapter", None)
-    if isinstance(spec, tasks.Transcriber):
+    if isinstance(spec, tasks.CTC):
         if config.vocab_size is None:
             raise ConfigError("config.json: vocab_size says how many letters there are; it is null")
         width = width if adapter is None else adapter.width
