@@ -46,6 +46,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "MaskedImageModeling": (tasks.MaskedImage,),
     "VideoClassification": (),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
     "AudioFrameClassification": (tasks.FrameClassifier,),
@@ -57,7 +58,6 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
-    "DepthEstimation": (),
 }
 
 
@@ -108,7 +108,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
-        tasks.Transcriber: TranscribingModel,
+        tasks.Scribe: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 

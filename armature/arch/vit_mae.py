@@ -155,7 +155,7 @@ def _restored(c: Config) -> Any:
             return x.flatten(0, 1)
 
         def _positions(self, patches: int) -> Tensor:
-            table = self.position
+            table: Any = self.position
             if table.shape[1] == 1 + patches:
                 return table
             # HF: these are stretched over the patches in their order, not down and across.
