@@ -45,6 +45,9 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "VideoClassification": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
+    "VisualQuestionAnswering": (tasks.VisualQuestions,),
+    "DocumentQuestionAnswering": (),
     "SemanticSegmentation": (tasks.Segmenter,),
     "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
@@ -54,7 +57,6 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
-    "ZeroShotImageClassification": (tasks.Contrast,),
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
@@ -90,6 +92,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     if found is None:
         return None
     from armature.backbone import BackboneModel
+    from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
     from armature.towers import TowersModel
@@ -108,6 +111,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
+        tasks.Captions: CaptionModel,
         tasks.Scribe: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
@@ -117,7 +121,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    found = _architecture_of(f"{stem}Model") or _architecture_of(f"{stem}Encoder")
+    likely = (f"{stem}Model", f"{stem}Encoder", f"{stem}ForCausalLM")
+    found = next((found for one in likely if (found := _architecture_of(one))), None)
     if not name.endswith("Config") or found is None:
         return None
     return config_class(found[0])

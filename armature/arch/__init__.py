@@ -44,8 +44,10 @@ SYNONYMS = {
     "encoder-decoder": "encoder_decoder",
     "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",
+    "speech-encoder-decoder": "speech_encoder_decoder",
     "transfo-xl": "transfo_xl",
     "unispeech-sat": "unispeech_sat",
+    "vision-encoder-decoder": "vision_encoder_decoder",
     "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }
