@@ -48,6 +48,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ZeroShotImageClassification": (tasks.Contrast,),
     "VisualQuestionAnswering": (tasks.VisualQuestions,),
     "DocumentQuestionAnswering": (),
+    "ObjectDetection": (tasks.ObjectDetector,),
     "SemanticSegmentation": (tasks.Segmenter,),
     "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
@@ -57,7 +58,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
-    "InstanceSegmentation": (),
+    "InstanceSegmentation": (tasks.InstanceSegmenter,),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
 }

@@ -70,6 +70,12 @@ TASKS = {
         "ImageSegmentationPipeline",
         "AutoImageProcessor",
     ),
+    "object-detection": Task(
+        "AutoModelForObjectDetection",
+        "detection",
+        "ObjectDetectionPipeline",
+        "AutoImageProcessor",
+    ),
     "depth-estimation": Task(
         "AutoModelForDepthEstimation", "depth", "DepthEstimationPipeline", "AutoImageProcessor"
     ),
@@ -104,7 +110,6 @@ ALSO = {
 LATER = (
     "document-question-answering",
     "image-to-text",
-    "object-detection",
     "visual-question-answering",
     "vqa",
 )

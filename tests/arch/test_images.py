@@ -20,9 +20,10 @@ PATCHES = (
     *("beit", "data2vec-vision", "dinov2", "dinov2_with_registers", "ijepa", "vit_mae", "yolos"),
 )
 SERIES = ("audio-spectrogram-transformer", "timesformer", "videomae")  # of videos and sounds
+DETECTORS = ("detr", "table_transformer", "conditional_detr")
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *SERIES)
+    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *SERIES, *DETECTORS)
     for folder in (GOLDEN / kind).iterdir()
 )
 STACKS = [name for name in NAMES if not name.startswith("swin") and "/maps" not in name]
