@@ -112,6 +112,12 @@ PATCHES: dict[str, Any] = {
         {"noise": torch.arange(32).reshape(2, 16) * 7 % 32 / 32},
     ),
     "yolos/body": ("YolosModel", {"hidden_act": "relu"}, [(24, 18), (19, 30)], {}),
+    "yolos/boxes": (
+        "YolosForObjectDetection",
+        {"num_labels": 2, "use_mid_position_embeddings": False, "num_channels": 1},
+        [(24, 18)],
+        {},
+    ),
     "audio-spectrogram-transformer/body": (
         "ASTModel",
         {"frequency_stride": 6, "time_stride": 6, "qkv_bias": False},
