@@ -19,7 +19,7 @@ MAPS = (
 PATCHES = ("beit", "data2vec-vision", "dinov2", "dinov2_with_registers")
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES)
+    for kind in ("swin", "swinv2", "vit", "deit", *MAPS, *PATCHES)
     for folder in (GOLDEN / kind).iterdir()
 )
 STACKS = [name for name in NAMES if not name.startswith("swin") and "/maps" not in name]
