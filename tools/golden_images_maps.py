@@ -26,7 +26,7 @@ SMALL_MAPS: dict[str, dict[str, Any]] = {
     "glpn": {"hidden_sizes": [6, 8], "depths": [1, 1], "num_encoder_blocks": 2}
     | {"sr_ratios": [3, 1], "num_attention_heads": [1, 2], "mlp_ratios": [2, 3]}
     | {"decoder_hidden_size": 6, "strides": [3, 2]},
-    "mobilenet_v1": {"depth_multiplier": 0.05, "min_depth": 4},
+    "mobilenet_v1": {"depth_multiplier": 0.02, "min_depth": 4},
     "bit": {"embedding_size": 6, "hidden_sizes": [8, 16], "depths": [1, 2], "num_groups": 2},
     "swinv2": {"embed_dim": 8, "depths": [1, 2], "num_heads": [2, 4], "mlp_ratio": 1.5},
 }
@@ -154,7 +154,7 @@ MAPS: dict[str, Any] = {
     "mobilenet_v1/classes": (
         "MobileNetV1ForImageClassification",
         {"num_labels": 3, "hidden_act": "silu"},
-        [(33, 41)],
+        [(17, 21)],
         {"labels": torch.tensor([2, 0])},
     ),
     "bit/classes": (
