@@ -42,6 +42,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "TableQuestionAnswering": (tasks.Cells,),
     "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
     "AudioFrameClassification": (tasks.FrameClassifier,),
