@@ -91,7 +91,7 @@ def backbone_rows(
     module, head, part = _nested(c, usual, key)
     prefix = module.PREFIX if head.prefix is None else head.prefix
     body = f"{theirs}.{prefix}" if prefix else theirs
-    rows = {
+    rows: dict[str, str | View] = {
         f"{ours}.body.{one}": Behind(body, as_view(two)) for one, two in module.names(part).items()
     }
     for one, two in head.rows(part).items():

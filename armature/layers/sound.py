@@ -83,6 +83,12 @@ class Sounds(nn.Module):
         inputs.further[LENGTHS] = lengths
         return inputs
 
+    def shrink(self, mask: Tensor, width: int) -> Tensor:
+        """Return which of `width` last states are real (B, width), of a mask (B, S) of samples."""
+        lengths = self.frames.lengths(mask.sum(1))
+        lengths = lengths if self.adapter is None else self.adapter.lengths(lengths)
+        return (torch.arange(width, device=mask.device) < lengths[:, None]).long()
+
     def _checked(self, values: Tensor | None) -> Tensor:
         if values is None:
             raise ArgumentError("give input_values: a batch of waveforms from the processor")

@@ -169,7 +169,8 @@ class Answers:
     def _expected(self) -> Tensor:
         """Return (B,) the result to expect: of a sum, a mean and a count, by their shares."""
         c, ways = self.c, self.ways[:, 1:]
-        shares, numbers = self.logits.sigmoid(), self._given("numeric_values").nan_to_num()
+        numbers = self._given("numeric_values").nan_to_num()
+        shares: Any = self.logits.sigmoid()
         if c.use_gumbel_for_cells:
             relaxed = torch.distributions.RelaxedBernoulli(
                 torch.tensor(c.temperature), logits=self.logits * c.temperature
@@ -193,7 +194,7 @@ class Answers:
                 f"{c.average_approximation_function!r}, but should be one of {', '.join(kinds)}"
             )
         results = torch.stack((total, kinds[c.average_approximation_function](), count), 1)
-        weights = (ways / c.aggregation_temperature).softmax(-1)
+        weights: Any = (ways / c.aggregation_temperature).softmax(-1)
         if c.use_gumbel_for_aggregation:
             heat = torch.tensor(c.aggregation_temperature)
             weights = torch.distributions.RelaxedOneHotCategorical(heat, logits=ways).sample()

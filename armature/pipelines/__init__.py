@@ -67,6 +67,18 @@ TASKS = {
     "image-feature-extraction": Task(
         "AutoModel", "images", "ImageFeatureExtractionPipeline", "AutoImageProcessor"
     ),
+    "audio-classification": Task(
+        "AutoModelForAudioClassification",
+        "audio",
+        "AudioClassificationPipeline",
+        "AutoFeatureExtractor",
+    ),
+    "automatic-speech-recognition": Task(
+        "AutoModelForSpeechSeq2Seq",
+        "speech",
+        "AutomaticSpeechRecognitionPipeline",
+        "AutoProcessor",
+    ),
 }
 
 # zero-shot-classification with a sentence encoder
@@ -74,9 +86,13 @@ LIKENESS = Task("AutoModel", "zero_shot", "SimilarityPipeline")
 
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
+# Auto classes of models that do a task, beside its own.
+ALSO = {
+    "AutoModelForCTC": "automatic-speech-recognition",
+    "AutoModelForPreTraining": "fill-mask",
+}
+
 LATER = (
-    "audio-classification",
-    "automatic-speech-recognition",
     "document-question-answering",
     "image-to-text",
     "object-detection",
@@ -123,12 +139,13 @@ def task_of(class_names: Iterable[Any]) -> str:
 
     named = [str(name) for name in class_names]
     known = [auto for name in named for auto in auto_names(name)]
-    reads = "AutoImageProcessor" if any(map(reads_images, named)) else "AutoTokenizer"
+    pictures = any(map(reads_images, named))
     for task, entry in TASKS.items():
-        if entry.auto in known and entry.reads == reads:
+        if entry.auto in known and (entry.reads == "AutoImageProcessor") is pictures:
             return task
-    if "AutoModelForPreTraining" in known:
-        return "fill-mask"
+    for auto, task in ALSO.items():
+        if auto in known:
+            return task
     remedy = f"open it with {known[0]}" if known else "name the task: pipeline('…', model=…)"
     raise ArgumentError(
         f"no pipeline is known for the model's class ({', '.join(named) or 'it names none'}).\n"
@@ -186,7 +203,7 @@ def pipeline(  # noqa: PLR0913 - the known signature
     elif language is not None:
         raise ArgumentError("`language` helps to choose a model, but `model` names one already")
     task = task or task_of(how.class_names(model))
-    entry = find(task)
+    entry = how.suited(find(task), model)
     if entry.module == "zero_shot" and how.is_encoder(model):
         entry = LIKENESS
     made = _class_of(entry)
@@ -196,7 +213,9 @@ def pipeline(  # noqa: PLR0913 - the known signature
         "image_processor": image_processor,
         "feature_extractor": feature_extractor,
     }
-    reader = _reader(task, entry, {k: v for k, v in readers.items() if v is not None})
+    readers = {k: v for k, v in readers.items() if v is not None}
+    joined = entry.reads == "AutoProcessor"
+    reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
     opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
     if not allow_untrained_head:
         refuse_untrained(opened, task)
@@ -223,8 +242,8 @@ def _reader(task: str, entry: Task, given: dict[str, Any]) -> Any:
     wrong = [name for name in given if (name == "tokenizer") is not texts]
     if wrong:
         raise ArgumentError(
-            f"the task {task!r} reads {'texts' if texts else 'pictures'}, but `{wrong[0]}` reads "
-            f"{'pictures' if texts else 'texts'}.\n  → leave it out"
+            f"the task {task!r} reads {'texts' if texts else 'no texts'}, but `{wrong[0]}` reads "
+            f"{'others' if texts else 'texts'}.\n  → leave it out"
         )
     return next(iter(given.values()), None)
 
