@@ -114,7 +114,7 @@ def _opened(
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
     blends = getattr(model.head, "blends", False)  # a head that reads the states of every block
-    asked.states = asked.states or blends  # HF: they are shown then, too
+    asked.states = asked.states or getattr(model.head, "shows", False)
     inputs, record = stack.embed.open(given), asked.record(stack)
     if blends:
         record.states = frozenset(range(stack.depth + 1))

@@ -73,6 +73,11 @@ def test_gradients_reach_every_weight_while_training(name):
     assert [key for key in lacking if key.rpartition(".")[0] not in kept | {"body.embed"}] == []
 
 
+def test_states_that_are_blended_are_told_to_nobody_who_does_not_ask():
+    model, (given, _) = opened("sounds/hubert-labels"), recorded("sounds/hubert-labels")
+    assert list(model(given["input_values"])) == ["logits"]
+
+
 def test_spans_are_hidden_while_training():
     spans = Spans((0.5, 3, 2), (0.3, 2, 1))
     states = torch.zeros(2, 20, 10)
