@@ -93,6 +93,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.backbone import BackboneModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.sounds import SoundModel
     from armature.towers import TowersModel
     from armature.transcribing import TranscribingModel
 
@@ -111,7 +112,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Joined: JoinedModel,
         tasks.Scribe: TranscribingModel,
     }
-    return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
+    usual = SoundModel if module.INPUTS == "sounds" else PreTrainedModel
+    return type(class_name, (kinds.get(type(spec), usual),), body)
 
 
 @cache
