@@ -40,6 +40,7 @@ from armature.outputs.tasks.sounds import (
 from armature.outputs.tasks.texts import (
     BeamSpans,
     CausalLM,
+    Cells,
     Detector,
     DoubleHeads,
     Joined,
@@ -66,6 +67,7 @@ __all__ = [
     "Blended",
     "Captions",
     "CausalLM",
+    "Cells",
     "Contrast",
     "DepthEstimator",
     "Detector",
