@@ -44,7 +44,9 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "VideoClassification": (),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
     "AudioFrameClassification": (tasks.FrameClassifier,),
@@ -56,7 +58,6 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "InstanceSegmentation": (),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
-    "DepthEstimation": (),
 }
 
 
@@ -67,9 +68,11 @@ def _architecture_of(class_name: str) -> tuple[str, ModuleType] | None:
     """Return the model_type and module whose HEADS hold a class, looking at likely files first."""
     plain = class_name.lower()
 
-    def likely(model_type: str) -> int:  # a class may have but the first words of its model_type
-        words = accumulate(model_type.replace("-", "_").split("_"))
-        return max((len(word) for word in words if plain.startswith(word)), default=0)
+    def likely(model_type: str) -> int:  # a class may have its first words alone, or its initials
+        words = model_type.replace("-", "_").split("_")
+        starts = [*accumulate(words), "".join(word[0] for word in words)]
+        fits = [len(start) for start in starts if plain.startswith(start) and len(start) > 1]
+        return max(fits, default=0)
 
     for model_type in sorted(arch.names(), key=likely, reverse=True):
         module = arch.find(model_type)
@@ -105,7 +108,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
-        tasks.Transcriber: TranscribingModel,
+        tasks.Scribe: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
 

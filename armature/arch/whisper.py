@@ -22,7 +22,7 @@ from armature.model.spec import (
     UnbiasedKeys,
     Untied,
 )
-from armature.outputs.tasks import Base, CausalLM, SoundClassifier, Transcriber
+from armature.outputs.tasks import Base, CausalLM, Scribe, SoundClassifier
 
 # fmt: off
 DEFAULTS = {
@@ -116,7 +116,7 @@ UNUSED = ("scale_embedding", "activation_dropout", "encoder_layerdrop", "decoder
 
 HEADS = {
     "WhisperModel":                   Base(),
-    "WhisperForConditionalGeneration": Transcriber(out="proj_out", bias=False),
+    "WhisperForConditionalGeneration": Scribe(out="proj_out", bias=False),
     "WhisperForCausalLM":             CausalLM(
         out="proj_out", bias=False, shift=False, half="decoder"),
     "WhisperForAudioClassification":  SoundClassifier(

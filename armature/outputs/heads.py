@@ -335,7 +335,8 @@ def build_head(
         The head, or None where a class has no parts of its own beside the body.
     """
     if isinstance(spec, tasks.Base):
-        return Pooler(spec, config, (width, width, 0)) if spec.pools else None
+        inner = int(config.get("pooler_output_size") or width)
+        return Pooler(spec, config, (width, inner, 0)) if spec.pools else None
     if isinstance(spec, tasks.WordHead):
         sizes = (width, words[1], words[0])
         if isinstance(spec, tasks.PreTraining):

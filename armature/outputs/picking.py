@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,16 +32,11 @@ class Given:
 def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     """Return the (B, D) states of the tokens that stand for their sequences."""
     layout = given.layout
-    if which == "eos":
-        return layout.unpack(x)[_eos(given, config)]
-    if which == "eot":
-        return layout.unpack(x)[_eot(given, config)]
-    if which == "mean":
-        return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
-    if which in ("patches", "both"):
-        whole = layout.unpack(x)
-        mean = whole[:, given.leading :].mean(1)
-        return mean if which == "patches" else torch.cat((whole[:, 0], mean), -1)
+    which = config.pooling_type if which == "@pooling_type" else which
+    if which in _WHOLE:
+        return _WHOLE[which](x, given, config)
+    if which in ("eos", "eot"):
+        return columns(x, layout)[(_eos if which == "eos" else _eot)(given.source, config)]
     starts, ends = layout.ends
     if which == "first":
         return x[starts]
@@ -54,11 +50,48 @@ def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
     return x[ends]
 
 
-def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
+def columns(x: Tensor, layout: Layout) -> Tensor:
+    """(N, …) → (B, T, …), with what was computed of padding that is only hidden."""
+    hidden = layout.hidden is not None
+    return x.unflatten(0, (layout.rows, -1)) if hidden else layout.unpack(x)
+
+
+def _mean(x: Tensor, given: Given, _config: Config) -> Tensor:
+    layout = given.layout
+    return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
+
+
+def _most(x: Tensor, given: Given, _config: Config) -> Tensor:
+    return given.layout.unpack(x, fill=torch.finfo(x.dtype).min).amax(1)
+
+
+def _leading(x: Tensor, given: Given, _config: Config) -> Tensor:
+    return given.layout.unpack(x)[:, : given.leading].mean(1)
+
+
+def _patches(x: Tensor, given: Given, _config: Config) -> Tensor:
+    return given.layout.unpack(x)[:, given.leading :].mean(1)
+
+
+def _both(x: Tensor, given: Given, config: Config) -> Tensor:
+    return torch.cat((x[given.layout.ends[0]], _patches(x, given, config)), -1)
+
+
+# What is made of several states, or of all.
+_WHOLE: dict[str, Callable[[Tensor, Given, Config], Tensor]] = {
+    "mean": _mean,
+    "max": _most,
+    "leading": _leading,
+    "patches": _patches,
+    "both": _both,
+}
+
+
+def _eos(ids: Tensor | None, config: Config) -> tuple[Tensor, Tensor]:
     """Return rows and columns of the last end-of-text token of each row."""
-    if given.source is None:
+    if ids is None:
         raise ArgumentError("this head reads the end-of-text token: give input_ids")
-    found = given.source == config.eos_token_id
+    found = ids == config.eos_token_id
     seen = extremes(found.any(1).long())
     if seen and seen[0] == 0:
         raise ArgumentError(
@@ -66,15 +99,20 @@ def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
             "tokenize with add_special_tokens=True and without cutting it off"
         )
     width = found.shape[1]
-    columns = torch.where(found, torch.arange(width, device=found.device), -1).amax(1)
-    return torch.arange(found.shape[0], device=found.device), columns
+    ends = torch.where(found, torch.arange(width, device=found.device), -1).amax(1)
+    return torch.arange(found.shape[0], device=found.device), ends
 
 
-def _eot(given: Given, config: Config) -> tuple[Tensor, Tensor]:
+def _eot(ids: Tensor | None, config: Config) -> tuple[Tensor, Tensor]:
     """Return rows and columns of the first end-of-text token of each row."""
-    if given.source is None:
+    if ids is None:
         raise ArgumentError("this head reads the end-of-text token: give input_ids")
-    ids = given.source
-    # HF: configs that call it 2 are wrong; it is the greatest id there is.
-    marks = ids if config.eos_token_id == 2 else (ids == config.eos_token_id).int()
-    return torch.arange(len(ids), device=ids.device), marks.argmax(1)
+    return torch.arange(len(ids), device=ids.device), first_end(ids, config.eos_token_id)
+
+
+def first_end(ids: Tensor, end: int) -> Tensor:
+    """(B, T) → (B,) columns of the first token `end`.
+
+    HF: where a config calls it 2, it is the greatest id instead: such configs are wrong.
+    """
+    return (ids if end == 2 else (ids == end).int()).argmax(1)

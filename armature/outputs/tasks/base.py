@@ -11,9 +11,13 @@ from typing import Any, Literal
 
 from armature.config import Config
 
-# Which token stands for its sequence: "eot" is the first end of a text; "patches" the mean of an
-# image's patches alone, "both" that beside the first.
-Pick = Literal["first", "last", "eos", "eot", "end", "mean", "patches", "both"]
+# Which token stands for its sequence: "eot" is the first end of a text; "leading" the mean of those
+# before an image's patches, "patches" of the patches alone, "both" that beside the first; the
+# config may choose between the mean and the most.
+Pick = Literal[
+    "first", "last", "eos", "eot", "end", "mean", "max", "@pooling_type",
+    "leading", "patches", "both",
+]  # fmt: skip
 Settings = Config | Mapping[str, Any]  # read with `.get`: a Config, or a bare config.json
 Rows = Mapping[str, str]  # names, ours → theirs
 
@@ -66,7 +70,8 @@ class Base(Head):
     @property
     def pools(self) -> bool:
         """Whether one vector is made of all states."""
-        return bool(self.dense or self.norm or self.make or self.pick in ("mean", "eot"))
+        whole = self.pick in ("mean", "@pooling_type", "eot")
+        return bool(self.dense or self.norm or self.make or whole)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from armature.outputs.tasks.base import Base, Head, SequenceHead, Settings
+from armature.outputs.tasks.texts import SequenceClassifier
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,23 @@ class MaskedImage(Head):
 @dataclass(frozen=True)
 class Contrast(Base):
     """How well each image goes with each text."""
+
+
+@dataclass(frozen=True)
+class DepthEstimator(Head):
+    """How far away what each place of an image shows is."""
+
+
+@dataclass(frozen=True)
+class VisualQuestions(SequenceClassifier):
+    """Scores of answers to a question about an image."""
+
+
+@dataclass(frozen=True)
+class ObjectDetector(Head):
+    """Labels and boxes of the things in an image."""
+
+
+@dataclass(frozen=True)
+class InstanceSegmenter(Head):
+    """Labels, boxes and pixels of the things in an image."""

@@ -9,7 +9,7 @@ from armature.outputs.tasks.texts import Seq2SeqLM
 
 
 @dataclass(frozen=True)
-class Transcriber(Seq2SeqLM):
+class Scribe(Seq2SeqLM):
     """Scores for the next word of what a sound says, piece after piece, perhaps with times."""
 
     only: tuple[str, ...] = ("SpeechSeq2Seq",)
