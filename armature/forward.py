@@ -329,7 +329,7 @@ def result_type(model: PreTrainedModel) -> type[ModelOutput]:
         return results.Seq2SeqModelOutput
     if isinstance(model.body, Pyramid):
         return results.ImageModelOutput
-    if model.head_spec.dense or model.head is not None:
+    if isinstance(model.head_spec, tasks.Base) and model.head_spec.pools:
         return results.BaseModelOutputWithPoolingAndCrossAttentions
     if crossed:
         return results.BaseModelOutputWithPastAndCrossAttentions

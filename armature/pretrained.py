@@ -129,7 +129,7 @@ class PreTrainedModel(nn.Module):
 
     def _widths(self) -> tuple[int, tuple[int, int]]:
         if isinstance(self.body, Pyramid):
-            return self.body.channels[-1], (0, 0)
+            return self.body.width, (0, 0)
         embed = self.stack.embed
         if not hasattr(embed, "token"):
             return embed.width, (0, 0)

@@ -15,7 +15,7 @@ from armature import arch
 
 PACKAGE = Path(__file__).parent.parent / "armature"
 FILES = sorted(PACKAGE.rglob("*.py"))
-ARCHITECTURES = sorted(file for file in PACKAGE.glob("arch/*.py") if file.stem != "__init__")
+ARCHITECTURES = sorted(file for file in PACKAGE.glob("arch/*.py") if file.stem[0] != "_")
 
 # Short names that a file may give to what several of its heads share.
 SHORTHAND = {"DROPOUT", "FIRST", "POOLED", "SPARE", "WORDS"}
@@ -118,7 +118,8 @@ def test_an_architecture_builds_on_at_most_one_other_that_builds_on_none(file):
             for name in imported(tree_of(of))
             if name.startswith("armature.arch.")
         }
-        return {name for name in found if (PACKAGE / "arch" / f"{name}.py").exists()} - {of.stem}
+        files = {file.stem for file in ARCHITECTURES}
+        return (found & files) - {of.stem}
 
     above = parents(file)
     assert len(above) <= 1

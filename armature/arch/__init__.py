@@ -28,19 +28,20 @@ from types import ModuleType
 from typing import Any
 
 from armature import kinds
-from armature.checkpoint.views import View, behind
 from armature.config import Config
 from armature.errors import ConfigError, nearest
 from armature.model.spec import Block, Dropout, Norm, Own, Rotary, Stack, Tokens
-from armature.outputs.tasks import Base, Head
+from armature.outputs.tasks import Head
 
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
+    "audio-spectrogram-transformer": "audio_spectrogram_transformer",
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
     "data2vec-vision": "data2vec_vision",
     "deberta-v2": "deberta_v2",
     "encoder-decoder": "encoder_decoder",
+    "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",
     "transfo-xl": "transfo_xl",
     "vision-text-dual-encoder": "vision_text_dual_encoder",
@@ -70,7 +71,7 @@ SUMMARY: dict[str, Any] = {
 
 def names() -> list[str]:
     """Return every known model_type."""
-    files = [module.name for module in pkgutil.iter_modules(__path__)]
+    files = [one.name for one in pkgutil.iter_modules(__path__) if one.name[0] != "_"]
     spelled = {file: model_type for model_type, file in SYNONYMS.items()}
     return sorted(spelled.get(file, file) for file in files)
 
@@ -107,6 +108,12 @@ def renamed(table: Mapping[str, Head], old: str, new: str, *without: str) -> dic
     """Return heads under another architecture's class names, without those that end so."""
     kept = {name: head for name, head in table.items() if not name.endswith(without)}
     return {name.replace(old, new): head for name, head in kept.items()}
+
+
+def convolved(table: Mapping[str, str]) -> dict[str, str]:
+    """Return rows for convolutions and the norms behind them, of one row for both."""
+    rows = {f"{ours}.conv": f"{theirs}.convolution" for ours, theirs in table.items()}
+    return rows | {f"{ours}.norm": f"{theirs}.normalization" for ours, theirs in table.items()}
 
 
 def sides(size: int | list[int]) -> tuple[int, int]:
@@ -240,48 +247,3 @@ def rotary(c: Config, default_theta: float = 10000.0) -> Rotary:
             "  → correct the file, or download it again"
         )
     return Rotary(width, given)
-
-
-# One of two bodies that are compared: its architecture, and its settings.
-Part = tuple[ModuleType, Config]
-
-
-# Settings of a body that speak of a head on it, or of its tokenizer.
-_OF_HEADS = ("bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings")
-_OF_HEADS += ("add_cross_attention", "classifier_dropout")
-
-
-def tower(c: Config, key: str, model_type: str = "") -> Part:
-    """Return one of several bodies, whose settings the file nests under `key`.
-
-    Args:
-        c: the config of the whole.
-        key: where the settings are.
-        model_type: the body's architecture; "": as the settings say.
-    """
-    arch = find(model_type or getattr(c, key).model_type)
-    part = c.part(key, arch.DEFAULTS, arch.SYNONYMS)
-    part.read_keys.update((*arch.UNUSED, *_OF_HEADS))
-    return arch, part
-
-
-def tower_alone(c: Config, key: str, model_type: str) -> Any:
-    """Return the anatomy of one of several bodies, beside which the file's others mean nothing."""
-    for other in c.data:
-        if other.endswith("_config") and other != key:
-            part = c.part(other, {})
-            part.read_keys.update(part.data)
-    c.read_keys.update(("projection_dim", "logit_scale_init_value"))
-    arch, part = tower(c, key, model_type)
-    return arch.spec(part)
-
-
-def tower_names(text: Part, vision: Part) -> dict[str, str | View]:
-    """Return the names of two towers, each behind a word of its own."""
-    rows: dict[str, str | View] = {}
-    for slot, (arch, part) in {"text": text, "vision": vision}.items():
-        base = next(head for head in arch.HEADS.values() if isinstance(head, Base))
-        head = {k: v.removeprefix(f"{arch.PREFIX}.") for k, v in base.rows(part).items()}
-        named = {f"body.{ours}": row for ours, row in arch.names(part).items()} | head
-        rows |= {f"{slot}.{k}": row for k, row in behind(f"{slot}_model", named).items()}
-    return rows

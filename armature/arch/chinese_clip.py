@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import Part, find, tower, tower_names
+from armature.arch import find
+from armature.arch._nested import Part, tower, tower_names
 from armature.checkpoint.views import View
 from armature.config import Config
 from armature.model.spec import Own
@@ -38,8 +39,8 @@ def _parts(c: Config) -> tuple[Part, Part]:
 
 PREFIX = ""
 NAMES: dict[str, str | View] = {  # the towers bring their own
-    "text_map":     "text_projection",
-    "vision_map":   "visual_projection",
+    "text_map": "text_projection",
+    "vision_map": "visual_projection",
     "scale.weight": "logit_scale",
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import Part, find, tower, tower_alone, tower_names
+from armature.arch import find
+from armature.arch._nested import Part, tower, tower_alone, tower_names
 from armature.checkpoint.views import View, behind
 from armature.config import Config
 from armature.model.spec import Own, Stack
@@ -25,9 +26,7 @@ def spec(c: Config) -> Own:
     def make() -> Any:
         from armature.outputs.towers import Tower, Towers
 
-        return Towers(
-            Tower(*text), Tower(*vision), c.projection_dim, c.logit_scale_init_value
-        )
+        return Towers(Tower(*text), Tower(*vision), c.projection_dim, c.logit_scale_init_value)
 
     return Own(make)
 
@@ -57,8 +56,8 @@ def _classifier(spec: ImageClassifier, c: Config, body: Any) -> Any:
 
 PREFIX = ""
 NAMES: dict[str, str | View] = {  # the towers bring their own
-    "text_map":     "text_projection",
-    "vision_map":   "visual_projection",
+    "text_map": "text_projection",
+    "vision_map": "visual_projection",
     "scale.weight": "logit_scale",
 }
 

@@ -53,7 +53,7 @@ def encoder(c: Config, embed: Own, attention: Attention | Own) -> Stack:
 @cache
 def _embed() -> type[nn.Module]:
     from armature.layers import embed, position
-    from armature.outputs.heads import first_end
+    from armature.outputs.picking import first_end
 
     class UpToTheEnd(embed.PaddedTokens):
         """Padding stands for a text where it comes first and looks like the end of one."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from armature.arch import Part, find, tower, tower_alone, tower_names
+from armature.arch import find
+from armature.arch._nested import Part, tower, tower_alone, tower_names
 from armature.checkpoint.views import View, behind
 from armature.config import Config
 from armature.model.spec import Own, Stack

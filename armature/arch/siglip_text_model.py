@@ -55,7 +55,9 @@ def _embed() -> type[nn.Module]:
 
 
 def _pooler(spec: Base, c: Config, body: Any) -> nn.Module:
-    return _last()(spec, c, (body.embed.width, body.embed.width, c.projection_size or c.hidden_size))
+    return _last()(
+        spec, c, (body.embed.width, body.embed.width, c.projection_size or c.hidden_size)
+    )
 
 
 @cache

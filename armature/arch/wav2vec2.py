@@ -11,12 +11,12 @@ from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Block, Dense, Dropout, LayerNorm, Own, Post, Pre, Stack
 from armature.outputs.tasks import (
+    CTC,
     Base,
-    Contrast,
     FrameClassifier,
+    HiddenFrames,
     SoundClassifier,
     Speakers,
-    Transcriber,
 )
 
 if TYPE_CHECKING:
@@ -251,8 +251,8 @@ UNUSED: tuple[str, ...] = (
 
 HEADS = {
     "Wav2Vec2Model":         Base(),
-    "Wav2Vec2ForCTC":        Transcriber(dropout="final_dropout", out="lm_head"),
-    "Wav2Vec2ForPreTraining": Contrast(dense="project_hid", codes="quantizer.codevectors",
+    "Wav2Vec2ForCTC":        CTC(dropout="final_dropout", out="lm_head"),
+    "Wav2Vec2ForPreTraining": HiddenFrames(dense="project_hid", codes="quantizer.codevectors",
                                        chooses="quantizer.weight_proj", project="project_q"),
     "Wav2Vec2ForSequenceClassification":   SoundClassifier(
         blend="layer_weights", dense="projector", out="classifier"),

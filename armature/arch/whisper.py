@@ -21,7 +21,7 @@ from armature.model.spec import (
     UnbiasedKeys,
     Untied,
 )
-from armature.outputs.tasks import Base, CausalLM, Transcriber
+from armature.outputs.tasks import Base, CausalLM, Scribe
 
 # fmt: off
 DEFAULTS = {
@@ -114,7 +114,7 @@ UNUSED = ("scale_embedding", "activation_dropout", "encoder_layerdrop", "decoder
 
 HEADS = {
     "WhisperModel":                   Base(),
-    "WhisperForConditionalGeneration": Transcriber(out="proj_out", bias=False),
+    "WhisperForConditionalGeneration": Scribe(out="proj_out", bias=False),
     "WhisperForCausalLM":             CausalLM(
         out="proj_out", bias=False, shift=False, half="decoder"),
 }

@@ -13,6 +13,7 @@ element of our parameter belongs to exactly one pair.
     T("name")                 transposed; of a packed map, its parts one after another
     Grouped("name")           rows of q, k and v interleaved by key-value head
     Squeezed("name")          without our leading axes of one
+    Behind("word", row)       any of these, its names behind a further word
 
 Nothing here imports torch: views only use methods of the tensors they are given.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 Shape = tuple[int, ...]
@@ -184,6 +185,22 @@ class Stacked(Plain):
                 start += rows
 
 
+@dataclass(frozen=True)
+class Behind(View):
+    """Another word, of a body inside another: its names stand behind a further one."""
+
+    word: str
+    row: View
+
+    def templates(self) -> tuple[str, ...]:
+        """Return the disk's names, with {i} still in them."""
+        return tuple(f"{self.word}.{template}" for template in self.row.templates())
+
+    def pairs(self, target: Target, fill: Callable[[str], str]) -> Iterator[Pair]:
+        """Yield the pairs of one parameter."""
+        yield from self.row.pairs(target, lambda template: fill(f"{self.word}.{template}"))
+
+
 def as_view(row: str | View) -> View:
     """Return the view that a row of NAMES stands for; braces in a name say which."""
     if isinstance(row, View):
@@ -194,13 +211,8 @@ def as_view(row: str | View) -> View:
 
 
 def behind(word: str, rows: Mapping[str, str | View]) -> dict[str, str | View]:
-    """Return rows of names whose tensors lie behind one more word on disk."""
-    moved: dict[str, str | View] = {}
-    for ours, row in rows.items():
-        view = as_view(row)
-        assert isinstance(view, Plain)
-        moved[ours] = replace(view, name=f"{word}.{view.name}" if word else view.name)
-    return moved
+    """Return rows of names whose tensors lie behind one more word on disk; "" for none."""
+    return {ours: Behind(word, as_view(row)) if word else row for ours, row in rows.items()}
 
 
 def _layer_span(index: int, start: int, rows: int) -> See:

@@ -186,6 +186,10 @@ class PatchTokens(Patches):
 
     def forward(self, inputs: Inputs) -> Tensor:  # type: ignore[override]
         """Images → (N, D): of each the vectors that stand for it, then its patches."""
+        return self.dropout(torch.cat(self.pieces(inputs), 1).flatten(0, 1))
+
+    def pieces(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Images → (B, few, D) vectors that stand for each, (B, patches, D)."""
         images: Images = inputs.further["images"]
         pixels = checked(images.pixels, self.patch.weight)
         x = self.patch(pixels).permute(0, 2, 3, 1)  # (B, down, across, D)
@@ -197,8 +201,8 @@ class PatchTokens(Patches):
             stretch = images.interpolate or self.stretches
             x = x + self._positions(table, x.shape[1:3], interpolate=stretch)
             first = [one + self.position[:, i : i + 1] for i, one in enumerate(first)]
-        first = [one.expand(len(pixels), -1, -1) for one in first]
-        return self.dropout(torch.cat((*first, x.flatten(1, 2)), 1).flatten(0, 1))
+        whole = torch.cat(first, 1) if first else x.new_zeros(1, 0, self.width)
+        return whole.expand(len(pixels), -1, -1), x.flatten(1, 2)
 
     def map(self, x: Tensor, inputs: Inputs) -> Tensor:
         """Packed states (N, D) → (B, D, down, across) of the patches alone."""

@@ -139,11 +139,16 @@ def _pyramid(anatomy: spec.Pyramid) -> Pyramid:
         made = _stage(stage)
         stages.append(made)
         channels.append(made.width)
-    norm = None if anatomy.norm is None else build_norm(anatomy.norm, channels[-1])
-    pyramid = Pyramid(embedding, stages, norm, tuple(channels))
+    pyramid = Pyramid(embedding, stages, _map_norm(anatomy, channels[-1]), tuple(channels))
     pyramid.first = int(isinstance(anatomy, spec.Stemless))
     _set_dropout(pyramid, anatomy.dropout)
     return pyramid
+
+
+def _map_norm(anatomy: spec.Pyramid, width: int) -> nn.Module | None:
+    if isinstance(anatomy.norm, spec.Own):
+        return anatomy.norm.make()
+    return None if anatomy.norm is None else norm.MapLayerNorm(width, eps=anatomy.norm.eps)
 
 
 def _stage(anatomy: spec.Stage) -> Stage:

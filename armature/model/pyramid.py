@@ -16,6 +16,7 @@ class Stage(nn.Module):
     """Blocks of one resolution on packed tokens, and what halves the map before or after them."""
 
     attentions = 1  # how many a caller can see: the last block's
+    flat = True  # a caller sees its map as tokens
 
     def __init__(
         self, blocks: list[nn.Module], down: nn.Module | None, width: int, *, early: bool = False
@@ -62,8 +63,13 @@ class MapStage(Stage):
 
     @property
     def attentions(self) -> int:  # type: ignore[override]
-        """How many attentions a caller can see: those of all blocks."""
-        return len(self.blocks)
+        """How many attentions a caller can see: those of all blocks that have one."""
+        return sum(getattr(block, "attends", False) for block in self.blocks)
+
+    @property
+    def flat(self) -> bool:
+        """Whether a caller sees its map as tokens."""
+        return getattr(self.blocks[-1], "flat", False)
 
     def run(self, x: Tensor, layer: int, record: Record, *, shrink: bool) -> Tensor:
         """Send maps (B, C, height, width) through the blocks."""
@@ -72,9 +78,10 @@ class MapStage(Stage):
 
     def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
         """(B, C, height, width) → (B, D, …)."""
-        for index, block in enumerate(self.blocks):
-            context.layer = layer + index
+        for block in self.blocks:
+            context.layer = layer
             x = block(x, context)
+            layer += getattr(block, "attends", False)
         return x
 
 
@@ -104,6 +111,11 @@ class Pyramid(nn.Module):
         return len(self.stages)
 
     @property
+    def width(self) -> int:
+        """D of what comes out."""
+        return getattr(self.norm, "width", self.channels[-1])
+
+    @property
     def takes(self) -> tuple[str, ...]:
         """The arguments of a call that it reads."""
         return getattr(self.embed, "takes", ("pixel_values",))
@@ -125,7 +137,7 @@ class Pyramid(nn.Module):
             x = stage.leave(stage.run(stage.enter(x), layer, record, shrink=True))
             x = _keep(x, index + 1, record)
             layer += stage.attentions
-        return x if self.norm is None else self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return x if self.norm is None else self.norm(x)
 
     def features(self, images: Images, record: Record) -> None:
         """Keep the maps asked for as each stage leaves them, and go no further than the last."""

@@ -333,7 +333,7 @@ class Pyramid:
 
     embed: Patches | Own
     stages: tuple[Stage, ...]
-    norm: Norm | None = None
+    norm: Norm | Own | None = None  # of the last map; one's own may be any organ that ends it
     dropout: Dropout = Dropout()
 
 

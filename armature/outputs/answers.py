@@ -43,11 +43,11 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.ImageClassifier: results.ImageClassifierOutput,
     tasks.MaskedImage: results.MaskedImageModelingOutput,
     tasks.Backbone: results.BackboneOutput,
-    tasks.Transcriber: results.CausalLMOutput,
+    tasks.CTC: results.CausalLMOutput,
     tasks.SoundClassifier: results.SequenceClassifierOutput,
     tasks.FrameClassifier: results.TokenClassifierOutput,
     tasks.Speakers: hearing.XVectorOutput,
-    tasks.Contrast: hearing.ContrastOutput,
+    tasks.HiddenFrames: hearing.ContrastOutput,
 }
 CROSSED = PLAIN | {tasks.CausalLM: results.CausalLMOutputWithCrossAttentions}
 

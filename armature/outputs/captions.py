@@ -17,7 +17,8 @@ from armature.model import call
 from armature.model.call import Asked
 from armature.model.composite import Composite
 from armature.outputs import losses, tasks
-from armature.outputs.heads import Words, columns
+from armature.outputs.heads import Words
+from armature.outputs.picking import columns
 from armature.outputs.towers import unit
 
 

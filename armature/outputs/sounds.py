@@ -58,7 +58,10 @@ class SoundLabels(Blended):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
-        frames, lengths = given.layout.unpack(self.read(x, given)), given.further[LENGTHS].to(x.device)
+        frames, lengths = (
+            given.layout.unpack(self.read(x, given)),
+            given.further[LENGTHS].to(x.device),
+        )
         real = torch.arange(frames.shape[1], device=x.device) < lengths[:, None]
         mean = (frames * real[..., None]).sum(1) / lengths[:, None].to(x.dtype)
         logits, labels = self.score(mean), given.labels.get("labels")
@@ -73,7 +76,10 @@ class FrameLabels(Blended):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits; labels are (B, T, labels), one of each row set."""
-        logits, labels = given.layout.unpack(self.score(self.read(x, given))), given.labels.get("labels")
+        logits, labels = (
+            given.layout.unpack(self.score(self.read(x, given))),
+            given.labels.get("labels"),
+        )
         loss = None
         if labels is not None:
             if labels.shape != logits.shape:
@@ -107,7 +113,9 @@ class Voices(Blended):
     def __init__(self, spec: tasks.Speakers, config: Config, sizes: Sizes) -> None:
         widths, out = list(config.tdnn_dim), config.xvector_output_dim
         super().__init__(spec, config, (sizes[0], widths[0], out))
-        shapes = zip([widths[0], *widths], widths, config.tdnn_kernel, config.tdnn_dilation)
+        shapes = zip(
+            [widths[0], *widths], widths, config.tdnn_kernel, config.tdnn_dilation, strict=False
+        )
         self.layers = nn.ModuleList(Tap(*shape) for shape in shapes)
         self.vector = Linear(2 * widths[-1], out)
         self.out = Linear(out, out)
@@ -133,7 +141,7 @@ class Voices(Blended):
 class Codebook(HeadModule):
     """Frames against codes of what was heard there (Baevski et al., 2020)."""
 
-    def __init__(self, spec: tasks.Contrast, config: Config, sizes: Sizes) -> None:
+    def __init__(self, spec: tasks.HiddenFrames, config: Config, sizes: Sizes) -> None:
         width, features, _ = sizes
         super().__init__(spec, config, (width, config.proj_codevector_dim, 0))
         self.groups, count = config.num_codevector_groups, config.num_codevectors_per_group
@@ -174,7 +182,9 @@ class Codebook(HeadModule):
         """(B, T, C) → the codes chosen (B, T, codes' width), and how evenly they are used."""
         scores = self.chooses(features).unflatten(-1, (self.groups, -1))  # (B, T, G, V)
         if self.training:
-            chosen = F.gumbel_softmax(scores.float(), tau=self.temperature, hard=True).to(scores.dtype)
+            chosen = F.gumbel_softmax(scores.float(), tau=self.temperature, hard=True).to(
+                scores.dtype
+            )
             used = scores.float().softmax(-1)
         else:
             chosen = F.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
@@ -196,7 +206,7 @@ def build_sound_head(spec: tasks.Head, config: Config, body: Any) -> nn.Module:
     embed = body.embed
     width, labels = embed.width, int(config.num_labels)
     adapter = getattr(embed, "adapter", None)
-    if isinstance(spec, tasks.Transcriber):
+    if isinstance(spec, tasks.CTC):
         if config.vocab_size is None:
             raise ConfigError("config.json: vocab_size says how many letters there are; it is null")
         width = width if adapter is None else adapter.width
@@ -209,5 +219,5 @@ def build_sound_head(spec: tasks.Head, config: Config, body: Any) -> nn.Module:
         return FrameLabels(spec, config, (width, width, labels))
     if isinstance(spec, tasks.Speakers):
         return Voices(spec, config, (width, width, labels))
-    assert isinstance(spec, tasks.Contrast)
+    assert isinstance(spec, tasks.HiddenFrames)
     return Codebook(spec, config, (width, embed.frames.width, 0))

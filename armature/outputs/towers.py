@@ -18,8 +18,9 @@ from armature.model.call import Asked
 from armature.model.composite import Composite
 from armature.model.pyramid import Pyramid
 from armature.outputs import tasks
-from armature.outputs.heads import Given, build_head, columns
+from armature.outputs.heads import build_head
 from armature.outputs.images import see
+from armature.outputs.picking import Given, columns
 from armature.outputs.results import BaseModelOutputWithPooling
 
 

@@ -64,8 +64,29 @@ TASKS = {
         "ImageClassificationPipeline",
         "AutoImageProcessor",
     ),
+    "image-segmentation": Task(
+        "AutoModelForImageSegmentation",
+        "segmentation",
+        "ImageSegmentationPipeline",
+        "AutoImageProcessor",
+    ),
+    "depth-estimation": Task(
+        "AutoModelForDepthEstimation", "depth", "DepthEstimationPipeline", "AutoImageProcessor"
+    ),
     "image-feature-extraction": Task(
         "AutoModel", "images", "ImageFeatureExtractionPipeline", "AutoImageProcessor"
+    ),
+    "audio-classification": Task(
+        "AutoModelForAudioClassification",
+        "audio",
+        "AudioClassificationPipeline",
+        "AutoFeatureExtractor",
+    ),
+    "automatic-speech-recognition": Task(
+        "AutoModelForSpeechSeq2Seq",
+        "speech",
+        "AutomaticSpeechRecognitionPipeline",
+        "AutoProcessor",
     ),
 }
 
@@ -74,12 +95,14 @@ LIKENESS = Task("AutoModel", "zero_shot", "SimilarityPipeline")
 
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
+# Auto classes of models that do a task, beside its own.
+ALSO = {
+    "AutoModelForCTC": "automatic-speech-recognition",
+    "AutoModelForPreTraining": "fill-mask",
+}
+
 LATER = (
-    "audio-classification",
-    "automatic-speech-recognition",
-    "depth-estimation",
     "document-question-answering",
-    "image-segmentation",
     "image-to-text",
     "object-detection",
     "visual-question-answering",
@@ -124,12 +147,15 @@ def task_of(class_names: Iterable[Any]) -> str:
 
     named = [str(name) for name in class_names]
     known = [auto for name in named for auto in auto_names(name)]
-    reads = "AutoImageProcessor" if any(map(reads_images, named)) else "AutoTokenizer"
+    pictures = any(map(reads_images, named))
     for task, entry in TASKS.items():
-        if entry.auto in known and entry.reads in (reads, BOTH):
+        if entry.auto in known and entry.reads == BOTH:
             return task
-    if "AutoModelForPreTraining" in known:
-        return "fill-mask"
+        if entry.auto in known and (entry.reads == "AutoImageProcessor") is pictures:
+            return task
+    for auto, task in ALSO.items():
+        if auto in known:
+            return task
     remedy = f"open it with {known[0]}" if known else "name the task: pipeline('…', model=…)"
     raise ArgumentError(
         f"no pipeline is known for the model's class ({', '.join(named) or 'it names none'}).\n"
@@ -187,7 +213,7 @@ def pipeline(  # noqa: PLR0913 - the known signature
     elif language is not None:
         raise ArgumentError("`language` helps to choose a model, but `model` names one already")
     task = task or task_of(how.class_names(model))
-    entry = find(task)
+    entry = how.suited(find(task), model)
     if entry.module == "zero_shot" and how.is_encoder(model):
         entry = LIKENESS
     made = _class_of(entry)
@@ -201,10 +227,11 @@ def pipeline(  # noqa: PLR0913 - the known signature
     if entry.reads == BOTH:
         opened, reader = how.open(entry.auto, model, config, tokenizer)
         origin = model if isinstance(model, str | PathLike) else opened.name_or_path
-        pictures = image_processor or feature_extractor
-        reader = (reader, how.reader(origin, pictures, "AutoImageProcessor"))
+        sees = image_processor or feature_extractor
+        reader = (reader, how.reader(origin, sees, "AutoImageProcessor"))
     else:
-        reader = _reader(task, entry, readers)
+        joined = entry.reads == "AutoProcessor"
+        reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
         opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
     if not allow_untrained_head:
         refuse_untrained(opened, task)
@@ -231,8 +258,8 @@ def _reader(task: str, entry: Task, given: dict[str, Any]) -> Any:
     wrong = [name for name in given if (name == "tokenizer") is not texts]
     if wrong:
         raise ArgumentError(
-            f"the task {task!r} reads {'texts' if texts else 'pictures'}, but `{wrong[0]}` reads "
-            f"{'pictures' if texts else 'texts'}.\n  → leave it out"
+            f"the task {task!r} reads {'texts' if texts else 'no texts'}, but `{wrong[0]}` reads "
+            f"{'others' if texts else 'texts'}.\n  → leave it out"
         )
     return next(iter(given.values()), None)
 

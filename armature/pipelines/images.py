@@ -12,6 +12,7 @@ from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row
 from armature.pipelines.classification import FUNCTIONS, function_of, scores_of
 from armature.pipelines.options import Options, one_of, positive
+from armature.pipelines.pictures import Labels
 
 _PATCH = 16 * 16  # pixels that cost about as much as a token of a text
 
@@ -49,10 +50,16 @@ class ImagePipeline(Pipeline):
 
         rows = []
         for index, item in enumerate(items):
-            made = self.processor(photo(item))
-            pixels = made["pixel_values"][0]
-            rows.append(Row(index, {"pixel_values": pixels}))
+            picture = photo(item)
+            made = self.processor(picture)
+            inputs = {name: arrays[0] for name, arrays in made.items() if name in self.takes}
+            rows.append(Row(index, inputs, facts=(picture.height, picture.width)))
         return rows
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of what the model reads."""
+        return self.model.reader.takes
 
     def cost(self, row: Row, options: Any) -> int:
         """Return how many tokens of a text a picture is worth."""
@@ -64,19 +71,34 @@ class ImagePipeline(Pipeline):
         import numpy as np
         import torch
 
-        arrays = [row.inputs["pixel_values"] for row in rows]
-        alike = len({array.shape for array in arrays}) == 1
-        groups = [arrays] if alike else [[array] for array in arrays]
-        dtype = self.model.dtype
+        alike = len({row.inputs["pixel_values"].shape for row in rows}) == 1
         found = []
-        for group in groups:
-            pixels = torch.from_numpy(np.stack(group)).to(self.device, dtype)
-            found.append(self.look(pixels))
+        for group in [rows] if alike else [[row] for row in rows]:
+            inputs = {}
+            for name in group[0].inputs:
+                array = torch.from_numpy(np.stack([row.inputs[name] for row in group]))
+                dtype = self.model.dtype if name == "pixel_values" else array.dtype
+                inputs[name] = array.to(self.device, dtype)
+            found.append(self.look(**inputs))
         return found
 
-    def look(self, pixels: Any) -> Any:
+    def look(self, **inputs: Any) -> Any:
         """Return what the model says of images (B, C, height, width)."""
-        return self.model(pixel_values=pixels)
+        return self.model(**inputs)
+
+    def processed(self, rows: Sequence[Row], method: str, **given: Any) -> list[Any]:
+        """Return what the image processor makes of the model's results, one for each picture.
+
+        Args:
+            rows: The pictures.
+            method: The name of the processor's method.
+            **given: Its arguments beside the results and the sizes of the pictures.
+        """
+        sizes, made = [row.facts for row in rows], []
+        for found in self.forward(rows):
+            group = sizes[len(made) : len(made) + len(found[0])]
+            made += getattr(self.processor, method)(found, target_sizes=group, **given)
+        return made
 
 
 @dataclass(frozen=True)
@@ -117,7 +139,7 @@ class ImageClassificationPipeline(ImagePipeline):
         """Name the labels, best first."""
         names = self.model.config.id2label
         labels = [{"label": names[i], "score": score} for i, score in enumerate(parts[0][1])]
-        return sorted(labels, key=lambda label: -label["score"])[: options.top_k]
+        return Labels(sorted(labels, key=lambda label: -label["score"])[: options.top_k]).of(item)
 
 
 @dataclass(frozen=True)

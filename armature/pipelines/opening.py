@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 from armature.checkpoint.hub import HUB_OPTIONS, Source, resolve
-from armature.errors import ArgumentError
+from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.reading import note
 
 # Arguments for opening a model that are not the hub's.
@@ -70,6 +70,16 @@ class Opening:
 
         return list(read_json(self.source(model).get("config.json")).get("architectures") or [])
 
+    def suited(self, entry: Any, model: Any) -> Any:
+        """Return what does a task, with the Auto class of models that hear letter by letter."""
+        from armature.auto import auto_names
+
+        if entry.module != "speech":
+            return entry
+        letters = "AutoModelForCTC"
+        heard = any(letters in auto_names(str(name)) for name in self.class_names(model))
+        return entry._replace(auto=letters) if heard else entry
+
     def is_encoder(self, model: Any) -> bool:
         """Say whether a checkpoint is a sentence encoder, which has no head for labels."""
         if not is_name(model) or self.source(model).find("modules.json") is None:
@@ -129,6 +139,37 @@ class Opening:
             hub = {k: v for k, v in self.hub.items() if own or k not in ("revision", "subfolder")}
             reader = getattr(autos, reads).from_pretrained(reader, **hub)
         return reader
+
+    def joined(self, model: Any, given: Mapping[str, Any]) -> Any:
+        """Join what a caller gave to read sounds and texts; what is missing is the model's own.
+
+        Args:
+            model: A name, a folder or an open model.
+            given: A `feature_extractor`, a `tokenizer`, or both: open, or names.
+
+        Returns:
+            A processor; None where nothing was given.
+
+        Raises:
+            ArgumentError: it reads something else, or the model does not say where it comes from.
+        """
+        from armature import auto as autos
+
+        if not given:
+            return None
+        openers = {"feature_extractor": "AutoFeatureExtractor", "tokenizer": "AutoTokenizer"}
+        refuse_unknown("this task", given, openers)
+        origin = model if is_name(model) else getattr(model, "name_or_path", None)
+        parts = {}
+        for word, opener in openers.items():
+            part = given.get(word) or origin
+            if not part:
+                raise ArgumentError(f"the model's {word} is unknown.\n  → pass {word}=…")
+            part = (
+                getattr(autos, opener).from_pretrained(part, **self.hub) if is_name(part) else part
+            )
+            parts[word] = part
+        return autos.find("Wav2Vec2Processor")(**parts)
 
     def _check_open(self, model: Any, auto: str) -> None:
         from armature.auto import auto_names

@@ -60,9 +60,9 @@ class ZeroShotImageClassificationPipeline(ImagePipeline):
             given["candidate_labels"], inputs = inputs[1], inputs[:1]
         return super().read(inputs, given)
 
-    def look(self, pixels: Any) -> Any:
+    def look(self, **inputs: Any) -> Any:
         """Images (B, C, height, width) → one vector each."""
-        return self.model.get_image_features(pixel_values=pixels).pooler_output
+        return self.model.get_image_features(**inputs).pooler_output
 
     def compute(self, rows: Sequence[Row], options: PictureLabelOptions) -> list[list[float]]:
         """Return the scores of all labels for each picture."""

@@ -12,7 +12,10 @@ from safetensors.torch import load_file
 from armature import pipeline
 from armature.errors import ArgumentError, UnknownArgumentError
 
-MAPS = ("resnet",)  # of architectures whose states are maps
+MAPS = (
+    *("resnet", "regnet", "convnext", "convnextv2", "mobilenet_v2", "efficientnet", "poolformer"),
+    *("mobilevit", "segformer", "glpn"),
+)  # of architectures whose states are maps
 PATCHES = ("beit", "data2vec-vision", "dinov2", "dinov2_with_registers")
 NAMES = sorted(
     f"{kind}/{folder.name}"

@@ -66,6 +66,11 @@ class Kind:
         """Whether pictures may come with maps of their pixels' classes."""
         return "do_reduce_labels" in self.further
 
+    @property
+    def reads_boxes(self) -> bool:
+        """Whether pictures may come with boxes that people marked in them."""
+        return "do_convert_annotations" in self.further
+
 
 _OCR = {"apply_ocr": True, "ocr_lang": None, "tesseract_config": ""}
 
@@ -228,6 +233,23 @@ OF_TYPES = {
     "layoutlmv3": "LayoutLMv3",
     "vit_mae": "ViT",
     "vision-encoder-decoder": "ViT",
+}
+
+# What makes results of a model's answers, where a class can: a class of `results` or `segments`.
+ANSWERS = {
+    "Beit": ("results", "Classes"),
+    "Segformer": ("results", "Classes"),
+    "MobileViT": ("results", "Classes"),
+    "MobileNetV2": ("results", "Classes"),
+    "DPT": ("results", "ClassesAndDepths"),
+    "GLPN": ("results", "Depths"),
+    "OwlViT": ("results", "NamedBoxes"),
+    "Yolos": ("results", "Boxes"),
+    "DeformableDetr": ("results", "RankedBoxes"),
+    "Detr": ("segments", "BoxesAndSegments"),
+    "ConditionalDetr": ("segments", "RankedBoxesAndSegments"),
+    "MaskFormer": ("segments", "QuerySegments"),
+    "Mask2Former": ("segments", "StretchedQuerySegments"),
 }
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from armature.errors import ArgumentError, CheckpointError, nearest, refuse_unknown
+from armature.inputs.image import annotations as annotated
 from armature.inputs.image import pictures, sizes
-from armature.inputs.image.kinds import KINDS, NEAREST, OF_TYPES, Kind, class_names
+from armature.inputs.image.kinds import ANSWERS, KINDS, NEAREST, OF_TYPES, Kind, class_names
 from armature.inputs.image.pictures import Picture
 from armature.inputs.image.steps import MAP_STEPS, STEPS
 from armature.inputs.image.transforms import pad, reduce_labels
@@ -80,13 +82,16 @@ class ImageProcessor:
 
     # ------------------------------------------------------------------ use
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - the known signature
         self,
         images: Picture | list[Picture],
         segmentation_maps: Picture | list[Picture] | None = None,
         return_tensors: str | None = None,
         *,
         input_data_format: str | None = None,
+        annotations: Any = None,
+        return_segmentation_masks: bool | None = None,
+        masks_path: str | Path | None = None,
         **overrides: Any,
     ) -> BatchEncoding:
         """Make of one or several pictures what a model reads.
@@ -97,11 +102,14 @@ class ImageProcessor:
             return_tensors: "pt", "np", or None for a list of arrays (C, height, width).
             input_data_format: "channels_first" or "channels_last", where an array's shape does not
                 say it.
+            annotations: for each, what people marked in it, as COCO writes it.
+            return_segmentation_masks: keep the masks of annotations.
+            masks_path: the folder of panoptic annotations' pictures.
             overrides: settings of this call alone.
 
         Returns:
             pixel_values (B, C, height, width); pixel_mask (B, height, width), 0 where pictures were
-            padded; labels (B, height, width) of the maps.
+            padded; labels (B, height, width) of the maps, or one mapping for each annotation.
 
         Raises:
             ArgumentError: a picture cannot be read, or the sizes of the results differ, so that
@@ -112,31 +120,71 @@ class ImageProcessor:
         refuse_unknown(type(self).__name__, overrides, self.settings)
         settings = self.settings | self._read(overrides)
         first = None if input_data_format is None else input_data_format == "channels_first"
-        found: dict[str, Any] = {
-            "pixel_values": [
-                self._made(picture, settings, first=first) for picture in pictures.many(images)
-            ]
-        }
+        rgb = bool(settings["do_convert_rgb"])
+        read = [pictures.pixels(one, rgb=rgb, first=first) for one in pictures.many(images)]
+        made = [self._made(image, settings) for image in read]
+        found: dict[str, Any] = {"pixel_values": made}
         if settings["do_pad"] and "pad_batch" in self.kind.steps:
-            found = _padded(found["pixel_values"], settings.get("pad_size"))
+            found = _padded(made, settings.get("pad_size"))
+        if annotations is not None:
+            sizes = [
+                [one.shape[1:] for one in some] for some in (read, made, found["pixel_values"])
+            ]
+            how = {"masks": return_segmentation_masks, "folder": masks_path}
+            found["labels"] = self._labels(annotations, sizes, settings, how, return_tensors)
         if segmentation_maps is not None:
             found["labels"] = self._maps(segmentation_maps, settings, len(found["pixel_values"]))
         if return_tensors is not None:
-            found = {key: _joined(key, arrays, return_tensors) for key, arrays in found.items()}
+            found = {
+                key: arrays
+                if isinstance(arrays[0], BatchEncoding)
+                else _joined(key, arrays, return_tensors)
+                for key, arrays in found.items()
+            }
+        if settings.get("apply_ocr"):
+            found |= self._words(images, settings)
         return BatchEncoding(found)
 
     preprocess = __call__
 
-    def _made(
-        self, picture: Picture, settings: dict[str, Any], *, first: bool | None
-    ) -> np.ndarray:
-        rgb = bool(settings["do_convert_rgb"])
-        image = pictures.pixels(picture, rgb=rgb, first=first)
+    def _words(self, images: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the words of pictures of pages, and their boxes."""
+        from armature.inputs.image.ocr import words_of
+
+        how = settings["ocr_lang"], settings["tesseract_config"]
+        read = [words_of(pictures.pixels(p, rgb=True), *how) for p in pictures.many(images)]
+        return {"words": [words for words, _ in read], "boxes": [boxes for _, boxes in read]}
+
+    def _made(self, image: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
         for step in self.kind.steps:
             asked, do = STEPS.get(step, ("", None))
             if do is not None and (not asked or settings[asked]):
                 image = do(image, settings)
         return np.ascontiguousarray(image)
+
+    def _labels(
+        self,
+        given: Any,
+        sizes: list[list[Any]],
+        settings: dict[str, Any],
+        how: dict[str, Any],
+        tensors: str | None,
+    ) -> list[BatchEncoding]:
+        """Return the labels of annotated pictures that were so large, were resized, and padded."""
+        if not self.kind.reads_boxes:
+            raise ArgumentError(f"{type(self).__name__} reads no annotations")
+        shares = settings["do_convert_annotations"]
+        resized = settings["do_resize"]
+        labels = annotated.read(given, sizes[0], settings["format"], **how)
+        found = []
+        for one, *size in zip(labels, *sizes, strict=True):
+            one = annotated.fitted(one, size[0], size[1], resized=resized, shares=shares)
+            one = annotated.padded(one, size[1], size[2], shares=shares)
+            kinds = (
+                {key: _joined(key, [x], tensors)[0] for key, x in one.items()} if tensors else one
+            )
+            found.append(BatchEncoding(kinds))
+        return found
 
     def _maps(self, maps: Any, settings: dict[str, Any], count: int) -> list[np.ndarray]:
         if not self.kind.reads_maps:
@@ -203,7 +251,15 @@ def image_processor_class(name: str) -> type[ImageProcessor] | None:
         return None
     kind = KINDS[stem]
     body = {"kind": kind, "__module__": "armature", "__doc__": ImageProcessor.__doc__}
-    return type(f"{stem}ImageProcessor", (ImageProcessor,), body)
+    return type(f"{stem}ImageProcessor", (*_answers(stem), ImageProcessor), body)
+
+
+def _answers(stem: str) -> tuple[type, ...]:
+    """Return what a class makes results of a model's answers with."""
+    if stem not in ANSWERS:
+        return ()
+    file, name = ANSWERS[stem]
+    return (getattr(import_module(f"armature.inputs.image.{file}"), name),)
 
 
 def read_settings(source: Source) -> tuple[dict[str, Any], Path]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def token_times(  # noqa: PLR0913
+def token_times(
     found: Any,
     heads: Sequence[Sequence[int]],
     *,

@@ -268,9 +268,7 @@ class Transcription:
             return None
         frames = None
         if self.frames is not None:
-            frames = [
-                self.frames[row] - sounds[i].seek for row, i in zip(rows, left, strict=True)
-            ]
+            frames = [self.frames[row] - sounds[i].seek for row, i in zip(rows, left, strict=True)]
         return token_times(
             result,
             heads,

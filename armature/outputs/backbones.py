@@ -1,0 +1,48 @@
+"""Backbones inside other bodies: images → feature maps of the stages that their settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from armature.config import Config
+from armature.errors import ConfigError
+from armature.model import spec
+from armature.model.build import build
+from armature.model.call import Asked
+from armature.model.pyramid import Pyramid
+from armature.model.stack import Stack
+from armature.outputs import tasks
+from armature.outputs.images import build_image_head, see, see_tokens
+
+
+class Backbone(nn.Module):
+    """A pyramid or a stack, and what makes feature maps of its states."""
+
+    def __init__(self, anatomy: spec.Body, head: tasks.Backbone, config: Config) -> None:
+        """Build it.
+
+        Raises:
+            ConfigError: such a body makes no feature maps.
+        """
+        super().__init__()
+        body: Any = build(anatomy)
+        if not isinstance(body, Pyramid | Stack):
+            raise ConfigError(f"config.json: {config.data.get('model_type')!r} is no backbone")
+        self.body = body
+        self.maps: Any = build_image_head(head, config, body)
+
+    @property
+    def channels(self) -> list[int]:
+        """C of each map, the finest first."""
+        return self.maps.channels
+
+    def forward(self, given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+        """Return feature_maps (B, C, height, width), hidden_states and attentions of a call."""
+        if isinstance(self.body, Pyramid):
+            return see(self.body, self.maps, given, asked)
+        inputs, record = self.body.embed.open(given), asked.record(self.body)
+        _, found = see_tokens(self.body, self.maps, inputs, record, given)
+        return found | asked.seen(self.body, record, inputs.layout)
