@@ -44,6 +44,8 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "VisualQuestionAnswering": (tasks.VisualQuestions,),
+    "DocumentQuestionAnswering": (),
     "VideoClassification": (),
     "SemanticSegmentation": (tasks.Segmenter,),
     "DepthEstimation": (tasks.DepthEstimator,),
@@ -90,6 +92,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     if found is None:
         return None
     from armature.backbone import BackboneModel
+    from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
     from armature.towers import TowersModel
@@ -108,6 +111,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
+        tasks.Captions: CaptionModel,
         tasks.Scribe: TranscribingModel,
     }
     return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
