@@ -40,6 +40,7 @@ TASKS = {
         "ZeroShotImageClassificationPipeline",
         BOTH,
     ),
+    "image-to-text": Task("AutoModelForVision2Seq", "captions", "ImageToTextPipeline", BOTH),
     "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
     "text-classification": Task(
         "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
@@ -103,7 +104,6 @@ ALSO = {
 
 LATER = (
     "document-question-answering",
-    "image-to-text",
     "object-detection",
     "visual-question-answering",
     "vqa",

@@ -73,21 +73,22 @@ class ImageToTextPipeline(ImagePipeline):
 
     def compute(self, rows: Sequence[Row], options: CaptionOptions) -> list[list[list[int]]]:
         """Return the sequences of each picture."""
-        from armature.errors import ArgumentError
-
         prompt = self._prompt(options)
-        copies = int(options.settings.get("num_return_sequences") or 1)
         found: list[list[list[int]]] = []
-        for pixels in self.tensors(rows):
-            given: dict[str, Any] = {"pixel_values": pixels}
+        for inputs in self.tensors(rows):
+            count = len(inputs["pixel_values"])
             if prompt is not None:
-                given["input_ids"] = prompt.expand(len(pixels), -1).to(self.device)
-            made = self.model.generate(**given, **self._settings(options))
+                inputs["input_ids"] = prompt.expand(count, -1).to(self.device)
+            made = self.model.generate(**inputs, **self._settings(options, count))
             sequences = getattr(made, "sequences", made).tolist()
-            if len(sequences) != copies * len(pixels):
-                raise ArgumentError("the model wrote another number of texts than was asked for")
+            copies = len(sequences) // count
             found += [sequences[i : i + copies] for i in range(0, len(sequences), copies)]
         return found
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of what the model reads of a picture."""
+        return getattr(self.model.reader, "takes", ("pixel_values",))
 
     def _prompt(self, options: CaptionOptions) -> Any:
         """Return the ids (1, T) that a text begins with, or None.
@@ -99,17 +100,19 @@ class ImageToTextPipeline(ImagePipeline):
 
         if options.prompt is None:
             return None
-        begin = getattr(self.model, "begin_text", None)
-        if begin is None:
+        if self.model.is_encoder_decoder:
             raise ArgumentError(
                 f"this model ({self.model_note}) begins its texts by itself, so it takes no "
                 "`prompt`.\n  → leave it out"
             )
+        begin = getattr(self.model.stack.embed, "begin_text", _whole)
         return torch.tensor([begin(self.tokenizer, options.prompt)])
 
-    def _settings(self, options: CaptionOptions) -> dict[str, Any]:
+    def _settings(self, options: CaptionOptions, rows: int) -> dict[str, Any]:
         """Return the arguments of generate()."""
         settings = dict(options.settings)
+        if settings.get("seed") is not None:
+            settings["seed"] = [settings["seed"]] * rows
         said = self.model.generation_config.to_diff_dict() | settings
         if not any(said.get(name) for name in ("max_length", "max_new_tokens")):
             settings["max_length"] = _LENGTH
@@ -123,3 +126,7 @@ class ImageToTextPipeline(ImagePipeline):
         """Make texts of the sequences."""
         texts = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in parts[0][1]]
         return [{"generated_text": text} for text in texts]
+
+
+def _whole(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer(text)["input_ids"]
