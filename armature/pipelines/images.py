@@ -68,7 +68,7 @@ class ImagePipeline(Pipeline):
 
     def forward(self, rows: Sequence[Row]) -> list[Any]:
         """Return what the model says of each picture."""
-        return [self.look(**inputs) for inputs in self.tensors(rows)]
+        return [self.look(inputs) for inputs in self.tensors(rows)]
 
     def tensors(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         """Yield the inputs of pictures: those of one shape go together."""
@@ -84,7 +84,7 @@ class ImagePipeline(Pipeline):
                 inputs[name] = array.to(self.device, dtype)
             yield inputs
 
-    def look(self, **inputs: Any) -> Any:
+    def look(self, inputs: dict[str, Any]) -> Any:
         """Return what the model says of images (B, C, height, width)."""
         return self.model(**inputs)
 
