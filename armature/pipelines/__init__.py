@@ -40,6 +40,7 @@ TASKS = {
         "ZeroShotImageClassificationPipeline",
         BOTH,
     ),
+    "image-to-text": Task("AutoModelForVision2Seq", "captions", "ImageToTextPipeline", BOTH),
     "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
     "text-classification": Task(
         "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
@@ -109,7 +110,6 @@ ALSO = {
 
 LATER = (
     "document-question-answering",
-    "image-to-text",
     "visual-question-answering",
     "vqa",
 )
@@ -232,8 +232,8 @@ def pipeline(  # noqa: PLR0913 - the known signature
     if entry.reads == BOTH:
         opened, reader = how.open(entry.auto, model, config, tokenizer)
         origin = model if isinstance(model, str | PathLike) else opened.name_or_path
-        pictures = image_processor or feature_extractor
-        reader = (reader, how.reader(origin, pictures, "AutoImageProcessor"))
+        sees = image_processor or feature_extractor
+        reader = (reader, how.reader(origin, sees, "AutoImageProcessor"))
     else:
         joined = entry.reads == "AutoProcessor"
         reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
