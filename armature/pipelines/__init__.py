@@ -40,6 +40,18 @@ TASKS = {
         "ZeroShotImageClassificationPipeline",
         BOTH,
     ),
+    "visual-question-answering": Task(
+        "AutoModelForVisualQuestionAnswering",
+        "visual_questions",
+        "VisualQuestionAnsweringPipeline",
+        BOTH,
+    ),
+    "document-question-answering": Task(
+        "AutoModelForDocumentQuestionAnswering",
+        "document_questions",
+        "DocumentQuestionAnsweringPipeline",
+        BOTH,
+    ),
     "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
     "text-classification": Task(
         "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
@@ -93,7 +105,11 @@ TASKS = {
 # zero-shot-classification with a sentence encoder
 LIKENESS = Task("AutoModel", "zero_shot", "SimilarityPipeline")
 
-ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+ALIASES = {
+    "sentiment-analysis": "text-classification",
+    "ner": "token-classification",
+    "vqa": "visual-question-answering",
+}
 
 # Auto classes of models that do a task, beside its own.
 ALSO = {
@@ -102,11 +118,8 @@ ALSO = {
 }
 
 LATER = (
-    "document-question-answering",
     "image-to-text",
     "object-detection",
-    "visual-question-answering",
-    "vqa",
 )
 
 
@@ -228,7 +241,7 @@ def pipeline(  # noqa: PLR0913 - the known signature
         opened, reader = how.open(entry.auto, model, config, tokenizer)
         origin = model if isinstance(model, str | PathLike) else opened.name_or_path
         sees = image_processor or feature_extractor
-        reader = (reader, how.reader(origin, sees, "AutoImageProcessor"))
+        reader = (reader, how.pictures(origin, sees))
     else:
         joined = entry.reads == "AutoProcessor"
         reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
