@@ -46,6 +46,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "MaskedImageModeling": (tasks.MaskedImage,),
     "VisualQuestionAnswering": (tasks.VisualQuestions,),
     "DocumentQuestionAnswering": (),
+    "ZeroShotObjectDetection": (tasks.TextGuidedDetector,),
     "VideoClassification": (),
     "SemanticSegmentation": (tasks.Segmenter,),
     "DepthEstimation": (tasks.DepthEstimator,),

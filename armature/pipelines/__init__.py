@@ -40,6 +40,12 @@ TASKS = {
         "ZeroShotImageClassificationPipeline",
         BOTH,
     ),
+    "zero-shot-object-detection": Task(
+        "AutoModelForZeroShotObjectDetection",
+        "zero_shot_objects",
+        "ZeroShotObjectDetectionPipeline",
+        BOTH,
+    ),
     "visual-question-answering": Task(
         "AutoModelForVisualQuestionAnswering",
         "visual_questions",
