@@ -44,10 +44,12 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "VideoClassification": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
     "VisualQuestionAnswering": (tasks.VisualQuestions,),
     "DocumentQuestionAnswering": (),
+    "ObjectDetection": (tasks.ObjectDetector,),
     "ZeroShotObjectDetection": (tasks.TextGuidedDetector,),
-    "VideoClassification": (),
     "SemanticSegmentation": (tasks.Segmenter,),
     "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
@@ -57,8 +59,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
-    "ZeroShotImageClassification": (tasks.Contrast,),
-    "InstanceSegmentation": (),
+    "InstanceSegmentation": (tasks.InstanceSegmenter,),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
 }
@@ -122,7 +123,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    found = _architecture_of(f"{stem}Model") or _architecture_of(f"{stem}Encoder")
+    likely = (f"{stem}Model", f"{stem}Encoder", f"{stem}ForCausalLM")
+    found = next((found for one in likely if (found := _architecture_of(one))), None)
     if not name.endswith("Config") or found is None:
         return None
     return config_class(found[0])

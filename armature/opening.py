@@ -38,7 +38,8 @@ def config_class(model_type: str) -> type[Config]:
     """Return the Config of an architecture: its defaults, its synonyms, its usual name."""
     if model_type not in _CONFIGS:
         module = arch.find(model_type)
-        base = next(name for name in module.HEADS if name.endswith(("Model", "Encoder")))
+        first = next(iter(module.HEADS))
+        base = next((name for name in module.HEADS if name.endswith(("Model", "Encoder"))), first)
         body = {
             "model_type": model_type,
             "defaults": module.DEFAULTS,
@@ -48,7 +49,9 @@ def config_class(model_type: str) -> type[Config]:
             "from_pretrained": classmethod(_read_as),
         }
         _CONFIGS[model_type] = type(
-            base.removesuffix("Model").removesuffix("Encoder") + "Config", (Config,), body
+            base.partition("For")[0].removesuffix("Model").removesuffix("Encoder") + "Config",
+            (Config,),
+            body,
         )
     return _CONFIGS[model_type]
 

@@ -207,4 +207,4 @@ def _memory(
     shown = asked.seen(model.body.encoder, record, packed.layout)
     del shown["cross_attentions"]
     seen = {f"encoder_{name}": value for name, value in shown.items()}
-    return (model.body.bridge(x), packed.layout), seen
+    return passes.remembered(model, x, packed), seen

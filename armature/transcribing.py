@@ -65,7 +65,7 @@ class TranscribingModel(PreTrainedModel):
         languages = torch.tensor(sorted(known.values()), device=scores.device)
         return languages[scores[:, languages].argmax(-1)].clone()
 
-    def generate(  # type: ignore[override]
+    def generate(  # type: ignore[override]  # noqa: PLR0913
         self,
         input_features: Tensor | None = None,
         generation_config: Any = None,

@@ -13,7 +13,7 @@ Every file defines the same words, in this order:
     IGNORED    buffers that mean nothing
     UNUSED     config keys without effect on what a forward pass computes
     HEADS      class name → what it puts on the body
-    INPUTS     the tokenizer family (or "images")
+    INPUTS     the tokenizer family (or "images", or "sounds")
 
 A file leaves out what would be empty, and what another file says that it is like.
 """
@@ -38,12 +38,17 @@ SYNONYMS = {
     "audio-spectrogram-transformer": "audio_spectrogram_transformer",
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
+    "data2vec-audio": "data2vec_audio",
     "data2vec-vision": "data2vec_vision",
     "deberta-v2": "deberta_v2",
     "encoder-decoder": "encoder_decoder",
     "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",
+    "speech-encoder-decoder": "speech_encoder_decoder",
     "transfo-xl": "transfo_xl",
+    "table-transformer": "table_transformer",
+    "unispeech-sat": "unispeech_sat",
+    "vision-encoder-decoder": "vision_encoder_decoder",
     "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }

@@ -54,7 +54,7 @@ def spec(c: Config) -> Stack:
 
 
 def _attention(c: Config) -> nn.Module:
-    from armature.layers.boxes import BoxedAttention
+    from armature.layers.page_boxes import BoxedAttention
 
     heads, width = c.num_attention_heads, head_width(c)
     return BoxedAttention(c.hidden_size, heads, width, kv_heads=heads, bias=(True, True))
@@ -63,10 +63,10 @@ def _attention(c: Config) -> nn.Module:
 @cache
 def _embed() -> type[nn.Module]:
     import torch
-    from torch import nn
 
     from armature.batch import Layout
-    from armature.layers import boxes, embed, norm, patches, position
+    from armature.layers import embed, norm, patches, position
+    from armature.layers import page_boxes as boxes
     from armature.model import call
     from armature.outputs.beside import mark_text
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from armature.batch import Layout
 from armature.layers.context import Context, Record
+from armature.layers.embed import Inputs
 from armature.layers.patches import Images
 from armature.layers.windows import Grid
 
@@ -139,6 +141,24 @@ class Pyramid(nn.Module):
             layer += stage.attentions
         return x if self.norm is None else self.norm(x)
 
+    def open(self, given: Mapping[str, Any]) -> Inputs:
+        """Return the inputs of a call with images, for `read`.
+
+        Raises:
+            ArgumentError: there is no image.
+        """
+        images = Images.of(given)
+        layout = Layout((0,) * len(images.pixels), 0, images.pixels.device)
+        return Inputs(layout, further={"images": images})
+
+    def read(self, inputs: Inputs, record: Record) -> Tensor:
+        """Images → the last map as tokens (N, D), and the states of all maps as packed tokens."""
+        x = self(inputs.further["images"], record)
+        rows, _, height, width = x.shape
+        inputs.layout = Layout((height * width,) * rows, height * width, x.device)
+        record.kept_states = {i: _tokens(state) for i, state in record.kept_states.items()}
+        return _tokens(x)
+
     def features(self, images: Images, record: Record) -> None:
         """Keep the maps asked for as each stage leaves them, and go no further than the last."""
         x, layer = _keep(self.embed(images), 0, record), 0
@@ -148,6 +168,11 @@ class Pyramid(nn.Module):
             x = x if index == 0 else self.stages[index - 1].leave(x)
             x = _keep(stage.run(stage.enter(x), layer, record, shrink=False), index + 1, record)
             layer += stage.attentions
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, D, height, width) → (N, D)."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def _keep(x: Tensor, index: int, record: Record) -> Tensor:

@@ -146,7 +146,7 @@ def letters(
 
 
 def margin(vectors: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of angles between (B, D) and (D, classes), with a margin (Wang et al., 2018)."""
+    """Cross-entropy of angles of (B, D) to (D, classes), with a margin (Wang et al., 2018)."""
     labels = labels.to(vectors.device).flatten()
     cosines = F.normalize(vectors, dim=1) @ F.normalize(classes, dim=0)
     own = F.one_hot(labels, classes.shape[1])

@@ -19,7 +19,7 @@ Sizes = tuple[int, int, int]
 
 
 class Letters(HeadModule):
-    """Scores of letters for each frame: logits (B, T, V), with a loss over all ways to read them."""
+    """Scores of letters for each frame: logits (B, T, V); all ways to read labels count."""
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
@@ -160,7 +160,7 @@ class Codebook(HeadModule):
         """Packed states (N, D) → the fields of the result."""
         masked, others = given.further.get(MASKED), given.labels.get("sampled_negative_indices")
         states = given.layout.unpack(self.features(x))  # (B, T, P)
-        codes, perplexity = self._quantised(given.further[FEATURES], masked)
+        codes, perplexity = self.quantised(given.further[FEATURES], masked)
         codes = self.project(codes)
         found: dict[str, Any] = {
             "projected_states": states,
@@ -178,7 +178,7 @@ class Codebook(HeadModule):
         loss = apart + c.diversity_loss_weight * spread
         return found | {"loss": loss, "contrastive_loss": apart, "diversity_loss": spread}
 
-    def _quantised(self, features: Tensor, masked: Tensor | None) -> tuple[Tensor, Tensor]:
+    def quantised(self, features: Tensor, masked: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, C) → the codes chosen (B, T, codes' width), and how evenly they are used."""
         scores = self.chooses(features).unflatten(-1, (self.groups, -1))  # (B, T, G, V)
         if self.training:

@@ -88,6 +88,12 @@ TASKS = {
         "ImageSegmentationPipeline",
         "AutoImageProcessor",
     ),
+    "object-detection": Task(
+        "AutoModelForObjectDetection",
+        "detection",
+        "ObjectDetectionPipeline",
+        "AutoImageProcessor",
+    ),
     "depth-estimation": Task(
         "AutoModelForDepthEstimation", "depth", "DepthEstimationPipeline", "AutoImageProcessor"
     ),
@@ -125,7 +131,6 @@ ALSO = {
 
 LATER = (
     "image-to-text",
-    "object-detection",
 )
 
 
@@ -168,9 +173,9 @@ def task_of(class_names: Iterable[Any]) -> str:
     known = [auto for name in named for auto in auto_names(name)]
     pictures = any(map(reads_images, named))
     for task, entry in TASKS.items():
-        if entry.auto in known and entry.reads == BOTH:
-            return task
-        if entry.auto in known and (entry.reads == "AutoImageProcessor") is pictures:
+        if entry.auto in known and (
+            entry.reads == BOTH or (entry.reads == "AutoImageProcessor") is pictures
+        ):
             return task
     for auto, task in ALSO.items():
         if auto in known:

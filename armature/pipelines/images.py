@@ -79,10 +79,10 @@ class ImagePipeline(Pipeline):
                 array = torch.from_numpy(np.stack([row.inputs[name] for row in group]))
                 dtype = self.model.dtype if name == "pixel_values" else array.dtype
                 inputs[name] = array.to(self.device, dtype)
-            found.append(self.look(**inputs))
+            found.append(self.look(inputs))
         return found
 
-    def look(self, **inputs: Any) -> Any:
+    def look(self, inputs: dict[str, Any]) -> Any:
         """Return what the model says of images (B, C, height, width)."""
         return self.model(**inputs)
 

@@ -60,7 +60,7 @@ class ZeroShotImageClassificationPipeline(ImagePipeline):
             given["candidate_labels"], inputs = inputs[1], inputs[:1]
         return super().read(inputs, given)
 
-    def look(self, **inputs: Any) -> Any:
+    def look(self, inputs: dict[str, Any]) -> Any:
         """Images (B, C, height, width) → one vector each."""
         return self.model.get_image_features(**inputs).pooler_output
 

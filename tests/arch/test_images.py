@@ -17,9 +17,10 @@ MAPS = (
     *("mobilevit", "segformer", "glpn"),
 )  # of architectures whose states are maps
 PATCHES = ("beit", "data2vec-vision", "dinov2", "dinov2_with_registers")
+DETECTORS = ("detr", "table_transformer", "conditional_detr")
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES)
+    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *DETECTORS)
     for folder in (GOLDEN / kind).iterdir()
 )
 STACKS = [name for name in NAMES if not name.startswith("swin") and "/maps" not in name]
