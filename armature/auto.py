@@ -49,6 +49,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "VisualQuestionAnswering": (tasks.VisualQuestions,),
     "DocumentQuestionAnswering": (),
     "ObjectDetection": (tasks.ObjectDetector,),
+    "ZeroShotObjectDetection": (tasks.TextGuidedDetector,),
     "SemanticSegmentation": (tasks.Segmenter,),
     "TableQuestionAnswering": (tasks.Cells,),
     "DepthEstimation": (tasks.DepthEstimator,),

@@ -26,6 +26,7 @@ from armature.outputs.tasks.images import (
     ObjectDetector,
     Segmenter,
     TaughtImageClassifier,
+    TextGuidedDetector,
     VisualQuestions,
 )
 from armature.outputs.tasks.sounds import (
@@ -102,6 +103,7 @@ __all__ = [
     "Spans",
     "Speakers",
     "TaughtImageClassifier",
+    "TextGuidedDetector",
     "TokenClassifier",
     "VisualQuestions",
     "WordHead",
