@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from armature.arch import refuse, resnet
@@ -67,13 +68,13 @@ def body(c: Config, decoder: str, *, any_size: bool = False) -> Own:
     return Own(make)
 
 
-def head(side: int, stretch: Any = 1) -> Segmenter:
+def head(side: int, stretch: Callable[[Config], int] = lambda _config: 1) -> Segmenter:
     """Return the head: a convolution of a side, and how much scores are stretched."""
 
     def make(_spec: Head, c: Config, made: Any) -> Any:
         from armature.outputs.conv_segmenters import PixelScores
 
-        return PixelScores(c, made, side, stretch(c) if callable(stretch) else stretch)
+        return PixelScores(c, made, side, stretch(c))
 
     rows = {"head.out": "segmentation_head.0", "head.whole": "classification_head.3"}
     return Segmenter(make=make, names=rows)

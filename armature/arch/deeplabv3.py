@@ -9,6 +9,7 @@ from armature.config import Config
 from armature.model.spec import Own
 
 DEFAULTS: dict[str, Any] = shared.DEFAULTS | {
+    "_model_class": "DeepLabV3",
     "encoder_output_stride": 8,
     "decoder_channels": 256,
     "decoder_atrous_rates": [12, 24, 36],

@@ -9,6 +9,7 @@ from armature.config import Config
 from armature.model.spec import Own
 
 DEFAULTS: dict[str, Any] = shared.DEFAULTS | {
+    "_model_class": "DeepLabV3Plus",
     "encoder_output_stride": 16,
     "decoder_channels": 256,
     "decoder_atrous_rates": [12, 24, 36],

@@ -9,6 +9,7 @@ from armature.config import Config
 from armature.model.spec import Own
 
 DEFAULTS: dict[str, Any] = shared.DEFAULTS | {
+    "_model_class": "FPN",
     "decoder_pyramid_channels": 256,
     "decoder_segmentation_channels": 128,
     "decoder_merge_policy": "add",

@@ -9,9 +9,9 @@ from armature.config import Config
 from armature.model.spec import Own
 
 DEFAULTS: dict[str, Any] = shared.DEFAULTS | {
+    "_model_class": "PSPNet",
     "encoder_depth": 3,
     "psp_out_channels": 512,
-    "decoder_use_norm": None,
     "psp_dropout": 0.2,
     "upsampling": 8,
 }

@@ -9,7 +9,7 @@ from armature.config import Config
 from armature.model.spec import Own
 
 DEFAULTS: dict[str, Any] = shared.DEFAULTS | {
-    "decoder_use_norm": None,
+    "_model_class": "Unet",
     "decoder_channels": [256, 128, 64, 32, 16],
     "decoder_attention_type": None,
     "decoder_interpolation": "nearest",
