@@ -141,7 +141,8 @@ class Config:
                 )
             value = COMMON[own]
         if isinstance(value, dict) and key.endswith("_config"):
-            return self.part(key, self.defaults.get(key) or {})
+            known = self.defaults.get(key) or {}
+            return self.part(key, {} if known.keys() <= {"model_type"} else known)
         return value
 
     def __setattr__(self, key: str, value: Any) -> None:

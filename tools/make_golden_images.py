@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 import transformers
 from golden_images_dense import DENSE, SMALL_DENSE
+from golden_images_detection import DETECTORS, SMALL_DETECTORS
 from golden_images_maps import MAPS, SMALL_MAPS
 from golden_images_patches import PATCHES, SMALL_PATCHES
 from make_golden import flatten, randomise
@@ -28,7 +29,7 @@ SMALL = {
     | {"intermediate_size": 40, "image_size": 24, "patch_size": 6, "layer_norm_eps": 1e-4},
 }
 SMALL["deit"] = SMALL["vit"]
-SMALL |= SMALL_MAPS | SMALL_PATCHES | SMALL_DENSE
+SMALL |= SMALL_MAPS | SMALL_PATCHES | SMALL_DETECTORS | SMALL_DENSE
 
 # Name → class, settings, sizes of the images that are tried, further arguments of the first call.
 VARIANTS = {
@@ -104,7 +105,7 @@ VARIANTS = {
         {"bool_masked_pos": torch.arange(32).reshape(2, 16) % 2 == 0},
     ),
 }
-VARIANTS |= MAPS | PATCHES | DENSE
+VARIANTS |= MAPS | PATCHES | DETECTORS | DENSE
 
 
 @torch.no_grad()

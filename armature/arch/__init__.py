@@ -46,6 +46,7 @@ SYNONYMS = {
     "openai-gpt": "openai_gpt",
     "speech-encoder-decoder": "speech_encoder_decoder",
     "transfo-xl": "transfo_xl",
+    "table-transformer": "table_transformer",
     "unispeech-sat": "unispeech_sat",
     "vision-encoder-decoder": "vision_encoder_decoder",
     "vision-text-dual-encoder": "vision_text_dual_encoder",

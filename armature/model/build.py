@@ -181,8 +181,8 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
             return description.make()
         case spec.Tokens():
             place, width = description.position, description.width
-            kinds = {spec.ScaledTokens: embed.ScaledTokens, spec.BareTokens: embed.BareTokens}
-            return kinds.get(type(description), embed.Tokens)(
+            scaled = isinstance(description, spec.ScaledTokens)
+            return (embed.ScaledTokens if scaled else embed.Tokens)(
                 description.vocab,
                 width,
                 position=None if place is None else _position(place, width),

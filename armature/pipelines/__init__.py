@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from armature.errors import ArgumentError, nearest, refuse_unknown
@@ -29,8 +30,16 @@ class Task(NamedTuple):
     reads: str = "AutoTokenizer"
 
 
+BOTH = "AutoTokenizer and AutoImageProcessor"  # of tasks that read texts and pictures
+
 # A checkpoint is taken for the first of the tasks that its class can do.
 TASKS = {
+    "zero-shot-image-classification": Task(
+        "AutoModelForZeroShotImageClassification",
+        "zero_shot_images",
+        "ZeroShotImageClassificationPipeline",
+        BOTH,
+    ),
     "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
     "text-classification": Task(
         "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
@@ -59,6 +68,12 @@ TASKS = {
         "AutoModelForImageSegmentation",
         "segmentation",
         "ImageSegmentationPipeline",
+        "AutoImageProcessor",
+    ),
+    "object-detection": Task(
+        "AutoModelForObjectDetection",
+        "detection",
+        "ObjectDetectionPipeline",
         "AutoImageProcessor",
     ),
     "depth-estimation": Task(
@@ -95,10 +110,8 @@ ALSO = {
 LATER = (
     "document-question-answering",
     "image-to-text",
-    "object-detection",
     "visual-question-answering",
     "vqa",
-    "zero-shot-image-classification",
 )
 
 
@@ -141,7 +154,9 @@ def task_of(class_names: Iterable[Any]) -> str:
     known = [auto for name in named for auto in auto_names(name)]
     pictures = any(map(reads_images, named))
     for task, entry in TASKS.items():
-        if entry.auto in known and (entry.reads == "AutoImageProcessor") is pictures:
+        if entry.auto in known and (
+            entry.reads == BOTH or (entry.reads == "AutoImageProcessor") is pictures
+        ):
             return task
     for auto, task in ALSO.items():
         if auto in known:
@@ -214,9 +229,15 @@ def pipeline(  # noqa: PLR0913 - the known signature
         "feature_extractor": feature_extractor,
     }
     readers = {k: v for k, v in readers.items() if v is not None}
-    joined = entry.reads == "AutoProcessor"
-    reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
-    opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
+    if entry.reads == BOTH:
+        opened, reader = how.open(entry.auto, model, config, tokenizer)
+        origin = model if isinstance(model, str | PathLike) else opened.name_or_path
+        pictures = image_processor or feature_extractor
+        reader = (reader, how.reader(origin, pictures, "AutoImageProcessor"))
+    else:
+        joined = entry.reads == "AutoProcessor"
+        reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
+        opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
     if not allow_untrained_head:
         refuse_untrained(opened, task)
     if isinstance(device, int):

@@ -79,8 +79,12 @@ class ImagePipeline(Pipeline):
                 array = torch.from_numpy(np.stack([row.inputs[name] for row in group]))
                 dtype = self.model.dtype if name == "pixel_values" else array.dtype
                 inputs[name] = array.to(self.device, dtype)
-            found.append(self.model(**inputs))
+            found.append(self.look(inputs))
         return found
+
+    def look(self, inputs: dict[str, Any]) -> Any:
+        """Return what the model says of images (B, C, height, width)."""
+        return self.model(**inputs)
 
     def processed(self, rows: Sequence[Row], method: str, **given: Any) -> list[Any]:
         """Return what the image processor makes of the model's results, one for each picture.

@@ -17,13 +17,14 @@ MAPS = (
     *("mobilevit", "segformer", "glpn"),
 )  # of architectures whose states are maps
 PATCHES = ("beit", "data2vec-vision", "dinov2", "dinov2_with_registers")
+DETECTORS = ("detr", "table_transformer", "conditional_detr")
 DENSE = ("depth_anything", "dpt", "mask2former", "maskformer", "upernet")  # of every pixel
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *DENSE)
+    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *DETECTORS, *DENSE)
     for folder in (GOLDEN / kind).iterdir()
 )
-OTHERS = ("swin", *DENSE)
+OTHERS = ("swin", *DETECTORS, *DENSE)
 STACKS = [name for name in NAMES if not name.startswith(OTHERS) and "/maps" not in name]
 TOLERANCE = 1e-5  # × max(1, |value|)
 
