@@ -25,6 +25,7 @@ SHORT = {
     "summarize": "summarization",
     "translate": "translation",
     "generate": "text-generation",
+    "transcribe": "automatic-speech-recognition",
 }
 
 OPTIONS = [
