@@ -122,7 +122,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    likely = (f"{stem}Model", f"{stem}Encoder", f"{stem}ForCausalLM")
+    words = ("Model", "Encoder", "ForCausalLM", "ForSemanticSegmentation", "ForDepthEstimation")
+    likely = (f"{stem}{word}" for word in words)
     found = next((found for one in likely if (found := _architecture_of(one))), None)
     if not name.endswith("Config") or found is None:
         return None
@@ -292,7 +293,7 @@ class AutoModel(_AutoModel):
     def _pick(cls, module: ModuleType, config: Config) -> str | None:
         own = (config.architectures or [None])[0]
         bases = [name for name, spec in module.HEADS.items() if isinstance(spec, tasks.Base)]
-        return own if own in bases else bases[0]
+        return own if own in bases else next(iter(bases), None)
 
 
 class AutoBackbone(_AutoModel):

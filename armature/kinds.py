@@ -64,6 +64,8 @@ def _range(key: str, default: int) -> tuple[int, int]:
     """Return the least and the greatest value of a whole number."""
     if key.endswith("_id"):
         return -1, _MOST
+    if key.endswith("_index") and default < 0:
+        return -_MOST, _MOST  # counted from the end
     least = 1 if _SIZE.search(key) and default > 0 and key not in _MAY_BE_NONE else 0
     return min(least, default), next((most for word, most in _LIMITS.items() if word in key), _MOST)
 

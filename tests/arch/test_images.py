@@ -21,12 +21,14 @@ PATCHES = (
 )
 SERIES = ("audio-spectrogram-transformer", "timesformer", "videomae")  # of videos and sounds
 DETECTORS = ("detr", "table_transformer", "conditional_detr")
+DENSE = ("depth_anything", "dpt", "mask2former", "maskformer", "upernet")  # of every pixel
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *SERIES, *DETECTORS)
+    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *SERIES, *DETECTORS, *DENSE)
     for folder in (GOLDEN / kind).iterdir()
 )
-STACKS = [name for name in NAMES if not name.startswith("swin") and "/maps" not in name]
+OTHERS = ("swin", *DETECTORS, *DENSE)
+STACKS = [name for name in NAMES if not name.startswith(OTHERS) and "/maps" not in name]
 TOLERANCE = 1e-5  # × max(1, |value|)
 
 
