@@ -56,8 +56,8 @@ class PixelClasses(nn.Module):
             )
         if logits.shape[1] == 1:
             raise ArgumentError(
-                "config.num_labels is 1, but pixels of one class alone teach nothing: set it to the "
-                "number of classes"
+                "config.num_labels is 1, but pixels of one class alone teach nothing: set it to "
+                "the number of classes"
             )
         wide = resized(logits, labels)
         return F.cross_entropy(wide, labels.to(logits.device), ignore_index=self.ignored)
