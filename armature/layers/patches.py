@@ -68,6 +68,7 @@ class Patches(nn.Module):
     """One vector for each square of an image, perhaps normed, masked and placed."""
 
     smooth = False  # positions, where they are stretched: nothing is skipped where they shrink
+    stretching = "bicubic"  # how trained positions are, over images of another size
     of_task = ("mask",)  # weights that a task adds: a checkpoint of another one lacks them
 
     def __init__(
@@ -138,7 +139,7 @@ class Patches(nn.Module):
                 "positions with interpolate_pos_encoding=True"
             )
         wide = table.permute(0, 3, 1, 2).float()
-        wide = F.interpolate(wide, tuple(size), mode="bicubic", antialias=self.smooth)
+        wide = F.interpolate(wide, tuple(size), mode=self.stretching, antialias=self.smooth)
         return wide.permute(0, 2, 3, 1).to(table.dtype)
 
 
