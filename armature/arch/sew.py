@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,16 +72,14 @@ def _squeezed() -> type[nn.Module]:
             frames, further = inputs.layout.width, inputs.further
             count, rows = frames // self.factor, inputs.layout.rows
             self._enough(count)
-            inputs.layout, further["frames"] = self._layout(rows, count), frames
+            inputs.layout = replace(inputs.layout, lengths=(count,) * rows, width=count)
+            further["frames"] = frames
             if sound.REAL in further:
                 tokens = -(-further[sound.LENGTHS] // self.factor)
                 shown = torch.arange(count, device=tokens.device) < tokens[:, None]
                 further["whole"] = further[sound.REAL]
                 further[sound.REAL] = Layout.of(shown, (rows, count), inputs.layout.device)
             return inputs
-
-        def _layout(self, rows: int, count: int) -> Layout:
-            return Layout((count,) * rows, count, self.spread.weight.device)
 
         def forward(self, inputs: Inputs) -> Tensor:
             """Waveforms → (N, D)."""
@@ -102,7 +101,7 @@ def _squeezed() -> type[nn.Module]:
             act: Any = self.places.act
             wide = act(self.spread(x)).unflatten(0, (rows, -1)).unflatten(2, (self.factor, -1))
             wide = wide.flatten(1, 2)
-            inputs.layout = self._layout(rows, frames)
+            inputs.layout = replace(inputs.layout, lengths=(frames,) * rows, width=frames)
             return F.pad(wide, (0, 0, 0, frames - wide.shape[1])).flatten(0, 1)
 
     return Squeezed
