@@ -45,6 +45,11 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
     "VideoClassification": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
+    "VisualQuestionAnswering": (tasks.VisualQuestions,),
+    "DocumentQuestionAnswering": (),
+    "ObjectDetection": (tasks.ObjectDetector,),
+    "ZeroShotObjectDetection": (tasks.TextGuidedDetector,),
     "SemanticSegmentation": (tasks.Segmenter,),
     "TableQuestionAnswering": (tasks.Cells,),
     "DepthEstimation": (tasks.DepthEstimator,),
@@ -55,8 +60,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
-    "ZeroShotImageClassification": (tasks.Contrast,),
-    "InstanceSegmentation": (),
+    "InstanceSegmentation": (tasks.InstanceSegmenter,),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
 }
@@ -91,6 +95,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     if found is None:
         return None
     from armature.backbone import BackboneModel
+    from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
     from armature.sounds import SoundModel
@@ -110,6 +115,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
+        tasks.Captions: CaptionModel,
         tasks.Scribe: TranscribingModel,
     }
     usual = SoundModel if module.INPUTS == "sounds" else PreTrainedModel
@@ -120,7 +126,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    likely = (f"{stem}Model", f"{stem}Encoder", f"{stem}ForCausalLM")
+    words = ("Model", "Encoder", "ForCausalLM", "ForSemanticSegmentation", "ForDepthEstimation")
+    likely = (f"{stem}{word}" for word in words)
     found = next((found for one in likely if (found := _architecture_of(one))), None)
     if not name.endswith("Config") or found is None:
         return None
@@ -290,7 +297,7 @@ class AutoModel(_AutoModel):
     def _pick(cls, module: ModuleType, config: Config) -> str | None:
         own = (config.architectures or [None])[0]
         bases = [name for name, spec in module.HEADS.items() if isinstance(spec, tasks.Base)]
-        return own if own in bases else bases[0]
+        return own if own in bases else next(iter(bases), None)
 
 
 class AutoBackbone(_AutoModel):

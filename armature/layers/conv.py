@@ -63,6 +63,18 @@ class SameConvolution(Convolution):
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
+def dilate(stage: nn.Module) -> None:
+    """Let a stage keep the resolution of its input: its convolutions reach further instead."""
+    first: Any = True
+    for block in stage.blocks:  # type: ignore[union-attr]
+        for module in block.modules():
+            if isinstance(module, Convolution):
+                module.stride = (1, 1)
+                if module.kernel_size != (1, 1) and not first:
+                    module.dilation = module.padding = (2, 2)
+        first = False
+
+
 class ConvNorm(nn.Module):
     """A convolution without a bias, its batch norm, and perhaps an activation."""
 

@@ -65,7 +65,7 @@ class ReducedBlock(Skipping):
     attends = True
     flat = False  # whether a caller sees its map as tokens
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self, width: int, heads: int, ratio: int, inner: int, act: str, *, last: bool
     ) -> None:
         super().__init__()

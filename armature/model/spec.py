@@ -132,11 +132,6 @@ class ScaledTokens(Tokens):
 
 
 @dataclass(frozen=True)
-class BareTokens(Tokens):
-    """The last states that callers see are those before the last norm."""
-
-
-@dataclass(frozen=True)
 class Patches:
     """An image cut into squares, each embedded by one convolution."""
 

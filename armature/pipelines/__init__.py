@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from armature.errors import ArgumentError, nearest, refuse_unknown
@@ -29,8 +30,35 @@ class Task(NamedTuple):
     reads: str = "AutoTokenizer"
 
 
+BOTH = "AutoTokenizer and AutoImageProcessor"  # of tasks that read texts and pictures
+
 # A checkpoint is taken for the first of the tasks that its class can do.
 TASKS = {
+    "zero-shot-image-classification": Task(
+        "AutoModelForZeroShotImageClassification",
+        "zero_shot_images",
+        "ZeroShotImageClassificationPipeline",
+        BOTH,
+    ),
+    "image-to-text": Task("AutoModelForVision2Seq", "captions", "ImageToTextPipeline", BOTH),
+    "zero-shot-object-detection": Task(
+        "AutoModelForZeroShotObjectDetection",
+        "zero_shot_objects",
+        "ZeroShotObjectDetectionPipeline",
+        BOTH,
+    ),
+    "visual-question-answering": Task(
+        "AutoModelForVisualQuestionAnswering",
+        "visual_questions",
+        "VisualQuestionAnsweringPipeline",
+        BOTH,
+    ),
+    "document-question-answering": Task(
+        "AutoModelForDocumentQuestionAnswering",
+        "document_questions",
+        "DocumentQuestionAnsweringPipeline",
+        BOTH,
+    ),
     "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
     "text-classification": Task(
         "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
@@ -61,6 +89,12 @@ TASKS = {
         "ImageSegmentationPipeline",
         "AutoImageProcessor",
     ),
+    "object-detection": Task(
+        "AutoModelForObjectDetection",
+        "detection",
+        "ObjectDetectionPipeline",
+        "AutoImageProcessor",
+    ),
     "depth-estimation": Task(
         "AutoModelForDepthEstimation", "depth", "DepthEstimationPipeline", "AutoImageProcessor"
     ),
@@ -84,22 +118,17 @@ TASKS = {
 # zero-shot-classification with a sentence encoder
 LIKENESS = Task("AutoModel", "zero_shot", "SimilarityPipeline")
 
-ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+ALIASES = {
+    "sentiment-analysis": "text-classification",
+    "ner": "token-classification",
+    "vqa": "visual-question-answering",
+}
 
 # Auto classes of models that do a task, beside its own.
 ALSO = {
     "AutoModelForCTC": "automatic-speech-recognition",
     "AutoModelForPreTraining": "fill-mask",
 }
-
-LATER = (
-    "document-question-answering",
-    "image-to-text",
-    "object-detection",
-    "visual-question-answering",
-    "vqa",
-    "zero-shot-image-classification",
-)
 
 
 def find(task: str) -> Task:
@@ -111,12 +140,7 @@ def find(task: str) -> Task:
     usual = usual_name(task)
     if usual in TASKS:
         return TASKS[usual]
-    if task in LATER:
-        raise ArgumentError(
-            f"the task {task!r} is not there yet: a later version of Armature brings it.\n"
-            f"  → there are: {', '.join(TASKS)}"
-        )
-    names = [*TASKS, *ALIASES, *LATER, "translation_en_to_fr"]
+    names = [*TASKS, *ALIASES, "translation_en_to_fr"]
     raise ArgumentError(
         f"there is no task {task!r}.{nearest(str(task), names)}\n  → there are: {', '.join(TASKS)}"
     )
@@ -141,7 +165,9 @@ def task_of(class_names: Iterable[Any]) -> str:
     known = [auto for name in named for auto in auto_names(name)]
     pictures = any(map(reads_images, named))
     for task, entry in TASKS.items():
-        if entry.auto in known and (entry.reads == "AutoImageProcessor") is pictures:
+        if entry.auto in known and (
+            entry.reads == BOTH or (entry.reads == "AutoImageProcessor") is pictures
+        ):
             return task
     for auto, task in ALSO.items():
         if auto in known:
@@ -214,9 +240,15 @@ def pipeline(  # noqa: PLR0913 - the known signature
         "feature_extractor": feature_extractor,
     }
     readers = {k: v for k, v in readers.items() if v is not None}
-    joined = entry.reads == "AutoProcessor"
-    reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
-    opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
+    if entry.reads == BOTH:
+        opened, reader = how.open(entry.auto, model, config, tokenizer)
+        origin = model if isinstance(model, str | PathLike) else opened.name_or_path
+        sees = image_processor or feature_extractor
+        reader = (reader, how.pictures(origin, sees))
+    else:
+        joined = entry.reads == "AutoProcessor"
+        reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
+        opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
     if not allow_untrained_head:
         refuse_untrained(opened, task)
     if isinstance(device, int):

@@ -101,7 +101,6 @@ class Opening:
         Raises:
             ArgumentError: an open model is of another kind, or what reads is not to be found.
         """
-        from armature import auto as autos
         from armature.auto import AUTO_MODELS, AutoConfig
 
         if is_name(model):
@@ -112,6 +111,21 @@ class Opening:
         else:
             origin = getattr(model, "name_or_path", None)
             self._check_open(model, auto)
+        return model, self.reader(origin, reader, reads)
+
+    def reader(self, origin: Any, reader: Any, reads: str) -> Any:
+        """Open what reads a model's inputs; see `open`.
+
+        Args:
+            origin: Where the model comes from.
+            reader: What reads: open, a name, a folder, or None for the model's own.
+            reads: The Auto class that opens it.
+
+        Raises:
+            ArgumentError: it is not to be found.
+        """
+        from armature import auto as autos
+
         if reader is None:
             if not origin:
                 word = "tokenizer" if reads == "AutoTokenizer" else "image_processor"
@@ -124,7 +138,16 @@ class Opening:
             own = reader == origin
             hub = {k: v for k, v in self.hub.items() if own or k not in ("revision", "subfolder")}
             reader = getattr(autos, reads).from_pretrained(reader, **hub)
-        return model, reader
+        return reader
+
+    def pictures(self, origin: Any, reader: Any) -> Any:
+        """Open what reads pictures beside texts; None where the checkpoint has nothing of it."""
+        files = ("preprocessor_config.json", "processor_config.json")
+        if reader is None and is_name(origin):
+            source = self.source(origin)
+            if all(source.find(file) is None for file in files):
+                return None
+        return self.reader(origin, reader, "AutoImageProcessor")
 
     def joined(self, model: Any, given: Mapping[str, Any]) -> Any:
         """Join what a caller gave to read sounds and texts; what is missing is the model's own.

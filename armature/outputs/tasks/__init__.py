@@ -15,15 +15,18 @@ from armature.outputs.tasks.base import (
 )
 from armature.outputs.tasks.images import (
     Backbone,
+    Captions,
     Contrast,
     DepthEstimator,
     ImageClassifier,
     InstanceSegmenter,
     MaskClassifier,
     MaskedImage,
+    Match,
     ObjectDetector,
     Segmenter,
     TaughtImageClassifier,
+    TextGuidedDetector,
     VisualQuestions,
 )
 from armature.outputs.tasks.sounds import (
@@ -63,6 +66,7 @@ __all__ = [
     "Base",
     "BeamSpans",
     "Blended",
+    "Captions",
     "CausalLM",
     "Cells",
     "Contrast",
@@ -78,6 +82,7 @@ __all__ = [
     "MaskClassifier",
     "MaskedImage",
     "MaskedLM",
+    "Match",
     "MultipleChoice",
     "NextSentence",
     "ObjectDetector",
@@ -98,6 +103,7 @@ __all__ = [
     "Spans",
     "Speakers",
     "TaughtImageClassifier",
+    "TextGuidedDetector",
     "TokenClassifier",
     "VisualQuestions",
     "WordHead",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from armature.outputs.tasks.base import Base, Head, SequenceHead, Settings
-from armature.outputs.tasks.texts import SequenceClassifier
+from armature.outputs.tasks.texts import SequenceClassifier, WordHead
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,30 @@ class ObjectDetector(Head):
 @dataclass(frozen=True)
 class InstanceSegmenter(Head):
     """Labels, boxes and pixels of the things in an image."""
+
+
+@dataclass(frozen=True)
+class Captions(WordHead):
+    """Scores for the next word of a text about an image."""
+
+    writer: str = ""  # the class that its decoder is, by itself
+
+
+@dataclass(frozen=True)
+class Match(Head):
+    """Whether a text and an image go together."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()
+
+
+@dataclass(frozen=True)
+class TextGuidedDetector(Head):
+    """Boxes, and how well each fits each of the texts given."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()

@@ -1,0 +1,27 @@
+"""Table Transformer (Smock et al., 2021): DETR with norms before each organ, for tables."""
+
+from __future__ import annotations
+
+from armature.arch import detr, renamed
+from armature.arch._queried import queried
+from armature.config import Config
+from armature.model.spec import Own, Pre
+
+LIKE = detr
+
+
+def spec(c: Config) -> Own:
+    """Return the anatomy."""
+    return Own(lambda: queried(c, Pre))
+
+
+def names(c: Config) -> dict[str, str]:
+    """Return the rows of names."""
+    places = {
+        f"places.{ours}": f"backbone.position_embedding.{theirs}_embeddings"
+        for ours, theirs in (("rows", "row"), ("columns", "column"))
+    }
+    return detr.names(c) | places
+
+
+HEADS = renamed(detr.HEADS, "Detr", "TableTransformer", "ForSegmentation")
