@@ -121,10 +121,10 @@ def make(name: str, folder: Path) -> None:
     model = kind.from_pretrained(folder, attn_implementation="eager").eval()
     tensors, calls = {}, []
     for index, size in enumerate(sizes):
-        pixels = torch.randn(
-            2 - index, getattr(model.config, "num_channels", 3), *size, generator=generator
-        )
-        given = {"pixel_values": pixels, **(further if index == 0 else {})}
+        if len(size) == 2 and kind.main_input_name == "pixel_values":
+            size = (getattr(model.config, "num_channels", 3), *size)
+        pixels = torch.randn(2 - index, *size, generator=generator)
+        given = {kind.main_input_name: pixels, **(further if index == 0 else {})}
         flags = {"output_hidden_states": True, "output_attentions": index == 0}
         stretches = "interpolate_pos_encoding" in inspect.signature(kind.forward).parameters
         flags |= {"interpolate_pos_encoding": True} if index and stretches else {}
