@@ -149,10 +149,10 @@ class PaddedTokens(Tokens):
     def forward(self, inputs: Inputs) -> Tensor:
         """Packed inputs → (N, D); with the padding where it is needed."""
         whole = inputs.whole
-        if inputs.layout.index is not None and whole is not None:
-            if self.stands(whole, inputs.layout.mask):
-                inputs.keep_padding(0)
-                inputs.tokens = whole.flatten()
+        padded = inputs.layout.index is not None and whole is not None
+        if padded and self.stands(whole, inputs.layout.mask):
+            inputs.keep_padding(0)
+            inputs.tokens = whole.flatten()
         return super().forward(inputs)
 
     def stands(self, ids: Tensor, real: Tensor) -> bool:

@@ -129,9 +129,7 @@ ALSO = {
     "AutoModelForPreTraining": "fill-mask",
 }
 
-LATER = (
-    "image-to-text",
-)
+LATER = ("image-to-text",)
 
 
 def find(task: str) -> Task:

@@ -40,9 +40,7 @@ class DocumentQuestionAnsweringPipeline(PicturedPipeline):
     options_type = PageOptions
     heeds_tokenizer = True
 
-    def run(
-        self, items: Sequence[Any], options: PageOptions, rows: int | None = None
-    ) -> list[Any]:
+    def run(self, items: Sequence[Any], options: PageOptions, rows: int | None = None) -> list[Any]:
         """Return the answers to one window of questions, in order."""
         import torch
 
@@ -134,9 +132,7 @@ class DocumentQuestionAnsweringPipeline(PicturedPipeline):
         count = len(row["input_ids"])
         text = torch.tensor([[part == 1 for part in row["sequence_ids"]]])
         first = torch.tensor([[token == self.tokenizer.cls_token_id for token in row["input_ids"]]])
-        starts, ends = (
-            x[:, :count].cpu() for x in (output.start_logits, output.end_logits)
-        )
+        starts, ends = (x[:, :count].cpu() for x in (output.start_logits, output.end_logits))
         most, longest = options.top_k, options.max_answer_len
         return likeliest(starts, ends, text, first & ~text, most=most, longest=longest)[0]
 

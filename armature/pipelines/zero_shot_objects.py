@@ -73,7 +73,9 @@ class ZeroShotObjectDetectionPipeline(PicturedPipeline):
             texts = {k: x[index : index + 1].to(self.device) for k, x in read.items() if k in known}
             result = self.model(**texts, pixel_values=pixels["pixel_values"])
             scores = result.logits[0].amax(-1).sigmoid().tolist()
-            for score, box in zip(scores, _corners(result.pred_boxes[0], picture.size), strict=True):
+            for score, box in zip(
+                scores, _corners(result.pred_boxes[0], picture.size), strict=True
+            ):
                 if score > options.threshold:
                     found.append({"score": score, "label": label, "box": box})
         return sorted(found, key=lambda one: -one["score"])[: options.top_k]
