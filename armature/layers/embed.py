@@ -149,8 +149,9 @@ class PaddedTokens(Tokens):
     def forward(self, inputs: Inputs) -> Tensor:
         """Packed inputs → (N, D); with the padding where it is needed."""
         whole = inputs.whole
-        padded = inputs.layout.index is not None and whole is not None
-        if padded and self.stands(whole, inputs.layout.mask):
+        if inputs.layout.index is None or whole is None:
+            return super().forward(inputs)
+        if self.stands(whole, inputs.layout.mask):
             inputs.keep_padding(0)
             inputs.tokens = whole.flatten()
         return super().forward(inputs)
