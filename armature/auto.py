@@ -51,6 +51,7 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "ObjectDetection": (tasks.ObjectDetector,),
     "ZeroShotObjectDetection": (tasks.TextGuidedDetector,),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "TableQuestionAnswering": (tasks.Cells,),
     "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
@@ -97,6 +98,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.sounds import SoundModel
     from armature.towers import TowersModel
     from armature.transcribing import TranscribingModel
 
@@ -116,14 +118,16 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Captions: CaptionModel,
         tasks.Scribe: TranscribingModel,
     }
-    return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
+    usual = SoundModel if module.INPUTS == "sounds" else PreTrainedModel
+    return type(class_name, (kinds.get(type(spec), usual),), body)
 
 
 @cache
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    likely = (f"{stem}Model", f"{stem}Encoder", f"{stem}ForCausalLM")
+    words = ("Model", "Encoder", "ForCausalLM", "ForSemanticSegmentation", "ForDepthEstimation")
+    likely = (f"{stem}{word}" for word in words)
     found = next((found for one in likely if (found := _architecture_of(one))), None)
     if not name.endswith("Config") or found is None:
         return None
@@ -293,7 +297,7 @@ class AutoModel(_AutoModel):
     def _pick(cls, module: ModuleType, config: Config) -> str | None:
         own = (config.architectures or [None])[0]
         bases = [name for name, spec in module.HEADS.items() if isinstance(spec, tasks.Base)]
-        return own if own in bases else bases[0]
+        return own if own in bases else next(iter(bases), None)
 
 
 class AutoBackbone(_AutoModel):

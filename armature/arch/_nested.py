@@ -103,7 +103,7 @@ def backbone_rows(
 
 def _nested(c: Config, usual: Mapping[str, Any], key: str) -> tuple[ModuleType, Backbone, Config]:
     """Return the file of a backbone's architecture, its head, and its settings."""
-    settings = c.get(key)
+    settings = c.data.get(key)
     told = settings if isinstance(settings, Mapping) else {}
     for timm in ("backbone", "use_timm_backbone", "backbone_kwargs"):
         if not told and c.get(timm):

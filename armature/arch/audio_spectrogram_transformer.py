@@ -52,10 +52,11 @@ def _embed(c: Config) -> Any:
             values = given.get("input_values")
             if values is None:
                 raise ArgumentError("give input_values: spectrograms from the feature extractor")
-            places = [
-                (n - p) // s for n, p, s in zip(values.shape[:0:-1], size, steps, strict=True)
-            ]
-            if values.dim() != 3 or tuple(place + 1 for place in places) != grid:
+            found = None
+            if values.dim() == 3:
+                edges = zip(values.shape[:0:-1], size, steps, strict=True)
+                found = tuple((length - patch) // step + 1 for length, patch, step in edges)
+            if found != grid:
                 raise ArgumentError(
                     f"input_values has the shape {tuple(values.shape)}: give a batch of "
                     f"spectrograms (B, {frames}, {bins})"

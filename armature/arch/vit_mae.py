@@ -48,6 +48,13 @@ def waves(grid: tuple[int, int], width: int) -> Tensor:
     return torch.nn.functional.pad(found, (0, width - found.shape[1], 1, 0))[None].float()
 
 
+def _begin(fresh: Tensor, grid: tuple[int, int], width: int) -> None:
+    if fresh.shape[1] > 1:
+        fresh.copy_(waves(grid, width))
+    else:
+        fresh.normal_(0.0, 0.02)
+
+
 def _embed(share: float, width: int, shape: tuple[int, int, int], grid: tuple[int, int]) -> Any:
     import torch
 
@@ -64,6 +71,10 @@ def _embed(share: float, width: int, shape: tuple[int, int, int], grid: tuple[in
             self.grid = grid
             del self.position
             self.register_buffer("position", waves(grid, width))
+
+        def compute(self, fresh: Tensor) -> None:
+            """Fill a fresh weight: positions are known, all else begins at random."""
+            _begin(fresh, grid, width)
 
         def open(self, given: Mapping[str, Any]) -> Inputs:
             """Return the inputs of a call with images, and which patches of them are seen."""
@@ -142,6 +153,11 @@ def _restored(c: Config) -> Any:
             self.mask = nn.Parameter(torch.empty(1, 1, self.width))
             grid = (height // down, width // across)
             self.register_buffer("position", waves(grid, self.width))
+            self.grid = grid
+
+        def compute(self, fresh: Tensor) -> None:
+            """Fill a fresh weight: positions are known, all else begins at random."""
+            _begin(fresh, self.grid, self.width)
 
         def forward(self, inputs: Inputs) -> Tensor:
             """Packed states of what is seen → (N, D) of all patches."""
@@ -155,7 +171,7 @@ def _restored(c: Config) -> Any:
             return x.flatten(0, 1)
 
         def _positions(self, patches: int) -> Tensor:
-            table = self.position
+            table: Any = self.position
             if table.shape[1] == 1 + patches:
                 return table
             # HF: these are stretched over the patches in their order, not down and across.

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from armature.arch import sides, vit
 from armature.config import Config
 from armature.model.spec import Block, Own, Stack
-from armature.outputs.tasks import Base
+from armature.outputs.tasks import Base, Head, ObjectDetector
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from armature.layers.context import Context
     from armature.layers.embed import Inputs
+    from armature.outputs.images import Sight
 
 LIKE = vit
 
@@ -124,6 +125,38 @@ def _placed() -> type:
     return Placed
 
 
+def _boxes(_spec: Head, c: Config, _body: Any) -> Any:
+    from armature.layers.queries import Perceptron
+    from armature.outputs.box_losses import Matching
+    from armature.outputs.images import PatchHead
+
+    width, found = c.hidden_size, c.num_detection_tokens
+
+    class Boxes(PatchHead):
+        """A label and a box for each token that seeks; the last label is for nothing."""
+
+        fields = ("loss", "loss_dict", "logits", "pred_boxes", "auxiliary_outputs")
+        fields += ("last_hidden_state", "hidden_states", "attentions")
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.labels = Perceptron(width, width, width, int(c.num_labels) + 1)
+            self.boxes = Perceptron(width, width, width, 4)
+            self.matching = Matching(c)
+
+        def read(self, sight: Sight) -> dict[str, Any]:
+            """Return loss, logits (B, Q, labels), pred_boxes (B, Q, 4)."""
+            rows = sight.rows(sight.last)
+            states = rows[:, rows.shape[1] - found :]
+            made = {"logits": self.labels(states), "pred_boxes": self.boxes(states).sigmoid()}
+            loss = parts = None
+            if (labels := sight.given.get("labels")) is not None:
+                loss, parts = self.matching.total(made, labels, ())
+            return {"loss": loss, "loss_dict": parts, **made, "last_hidden_state": rows}
+
+    return Boxes()
+
+
 # fmt: off
 NAMES = vit.NAMES | {
     "embed.seek":   "embeddings.detection_tokens",
@@ -131,10 +164,14 @@ NAMES = vit.NAMES | {
     "embed.later":  "encoder.mid_position_embeddings",
 }
 del NAMES["embed.position"], NAMES["embed.mask"]
+# HF: with auxiliary_loss the reference itself cannot compute a loss.
 UNUSED = ("auxiliary_loss", "bbox_cost", "bbox_loss_coefficient", "class_cost", "eos_coefficient",
           "giou_cost", "giou_loss_coefficient")
 
 HEADS = {
-    "YolosModel": Base("pooler.dense", act="tanh"),
+    "YolosModel":              Base("pooler.dense", act="tanh"),
+    "YolosForObjectDetection": ObjectDetector(make=_boxes, names={
+        "head.labels.maps.{j}": "class_labels_classifier.layers.{j}",
+        "head.boxes.maps.{j}": "bbox_predictor.layers.{j}"}),
 }
 # fmt: on

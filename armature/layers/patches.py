@@ -68,6 +68,7 @@ class Patches(nn.Module):
     """One vector for each square of an image, perhaps normed, masked and placed."""
 
     smooth = False  # positions, where they are stretched: nothing is skipped where they shrink
+    stretching = "bicubic"  # how trained positions are, over images of another size
     of_task = ("mask",)  # weights that a task adds: a checkpoint of another one lacks them
 
     def __init__(
@@ -138,7 +139,7 @@ class Patches(nn.Module):
                 "positions with interpolate_pos_encoding=True"
             )
         wide = table.permute(0, 3, 1, 2).float()
-        wide = F.interpolate(wide, tuple(size), mode="bicubic", antialias=self.smooth)
+        wide = F.interpolate(wide, tuple(size), mode=self.stretching, antialias=self.smooth)
         return wide.permute(0, 2, 3, 1).to(table.dtype)
 
 
@@ -225,4 +226,8 @@ class Merge(nn.Module):
             x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         squares = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (B, h, 2, w, 2, D)
         four = squares.permute(0, 1, 3, 4, 2, 5).flatten(3)  # columns before rows
-        return self.reduce(self.norm(four)).permute(0, 3, 1, 2)
+        return self.join(four).permute(0, 3, 1, 2)
+
+    def join(self, x: Tensor) -> Tensor:
+        """(…, 4 · D) → (…, 2 · D)."""
+        return self.reduce(self.norm(x))

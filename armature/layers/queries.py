@@ -1,4 +1,4 @@
-"""Queries: trained vectors that look at an image, each for one thing in it (Carion et al., 2020)."""
+"""Queries: trained vectors that look at an image, one for each thing (Carion et al., 2020)."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ TASKS = {
         "ZeroShotImageClassificationPipeline",
         BOTH,
     ),
+    "image-to-text": Task("AutoModelForVision2Seq", "captions", "ImageToTextPipeline", BOTH),
     "zero-shot-object-detection": Task(
         "AutoModelForZeroShotObjectDetection",
         "zero_shot_objects",
@@ -129,8 +130,6 @@ ALSO = {
     "AutoModelForPreTraining": "fill-mask",
 }
 
-LATER = ("image-to-text",)
-
 
 def find(task: str) -> Task:
     """Return what does a task.
@@ -141,12 +140,7 @@ def find(task: str) -> Task:
     usual = usual_name(task)
     if usual in TASKS:
         return TASKS[usual]
-    if task in LATER:
-        raise ArgumentError(
-            f"the task {task!r} is not there yet: a later version of Armature brings it.\n"
-            f"  → there are: {', '.join(TASKS)}"
-        )
-    names = [*TASKS, *ALIASES, *LATER, "translation_en_to_fr"]
+    names = [*TASKS, *ALIASES, "translation_en_to_fr"]
     raise ArgumentError(
         f"there is no task {task!r}.{nearest(str(task), names)}\n  → there are: {', '.join(TASKS)}"
     )

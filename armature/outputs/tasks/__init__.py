@@ -41,6 +41,7 @@ from armature.outputs.tasks.sounds import (
 from armature.outputs.tasks.texts import (
     BeamSpans,
     CausalLM,
+    Cells,
     Detector,
     DoubleHeads,
     Joined,
@@ -67,6 +68,7 @@ __all__ = [
     "Blended",
     "Captions",
     "CausalLM",
+    "Cells",
     "Contrast",
     "DepthEstimator",
     "Detector",
