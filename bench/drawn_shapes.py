@@ -31,6 +31,8 @@ _RESNET = {
 _REGIONS = _RESNET | {
     "anchor_sizes": [[8], [16], [24], [32], [48]],
     "representation_size": 64,
+    "rpn_pre_nms_top_n_train": 200,
+    "rpn_pre_nms_top_n_test": 100,
     "rpn_post_nms_top_n_train": 200,
     "rpn_post_nms_top_n_test": 100,
     "box_batch_size_per_image": 64,
@@ -45,8 +47,11 @@ SMALL: dict[str, dict[str, Any]] = {
         "image_size": _SIDE,
         "widths": [8, 16, 24, 32, 48, 64],
         "depths": [1, 1, 1, 1, 1],
-        "anchors": [[12, 12], [16, 16], [20, 20], [20, 10], [24, 12], [28, 14]]
-        + [[40, 40], [50, 50], [60, 60]],
+        "anchors": [
+            *([12, 12], [16, 16], [20, 20]),
+            *([20, 10], [24, 12], [28, 14]),
+            *([40, 40], [50, 50], [60, 60]),
+        ],
         "num_labels": 3,
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -125,14 +126,14 @@ def test_a_pipeline_needs_no_file_about_pictures(tmp_path):
 def test_precision_is_one_where_all_is_found():
     _, things = pictures(3)
 
-    class Found:
-        boxes = [one["boxes"] for one in things]
-        labels = [one["class_labels"] for one in things]
-        scores = [torch.ones(len(one["boxes"])) for one in things]
-
-    assert precision(Found, things) == pytest.approx(1.0)
-    Found.labels = [3 - one["class_labels"] for one in things]
-    assert precision(Found, things) == 0.0
+    found = SimpleNamespace(
+        boxes=[one["boxes"] for one in things],
+        labels=[one["class_labels"] for one in things],
+        scores=[torch.ones(len(one["boxes"])) for one in things],
+    )
+    assert precision(found, things) == pytest.approx(1.0)
+    found.labels = [3 - one["class_labels"] for one in things]
+    assert precision(found, things) == 0.0
 
 
 @pytest.mark.slow
