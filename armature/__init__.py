@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from armature.auto import (
         AutoBackbone,
         AutoConfig,
+        AutoFeatureExtractor,
         AutoImageProcessor,
         AutoModel,
+        AutoProcessor,
         AutoTokenizer,
     )
     from armature.checkpoint.hub import cached_file
@@ -59,8 +61,10 @@ _HOMES = {
 __all__ = [
     "AutoBackbone",
     "AutoConfig",
+    "AutoFeatureExtractor",
     "AutoImageProcessor",
     "AutoModel",
+    "AutoProcessor",
     "AutoTokenizer",
     "Engine",
     "GenerationConfig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,9 @@ from armature.opening import config_class, named_config, open_model
 from armature.outputs import tasks
 
 if TYPE_CHECKING:
+    from armature.inputs.audio.extractor import FeatureExtractor
     from armature.inputs.image.processor import ImageProcessor
+    from armature.inputs.processor import Processor
     from armature.inputs.text.tokenizer import Tokenizer
     from armature.pretrained import PreTrainedModel
 
@@ -41,20 +44,25 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "NextSentencePrediction": (tasks.NextSentence,),
     "ImageClassification": (tasks.ImageClassifier,),
     "MaskedImageModeling": (tasks.MaskedImage,),
+    "VideoClassification": (),
+    "ZeroShotImageClassification": (tasks.Contrast,),
+    "VisualQuestionAnswering": (tasks.VisualQuestions,),
+    "DocumentQuestionAnswering": (),
     "ObjectDetection": (tasks.ObjectDetector,),
+    "ZeroShotObjectDetection": (tasks.TextGuidedDetector,),
     "SemanticSegmentation": (tasks.Segmenter,),
-    "CTC": (tasks.Transcriber,),
+    "TableQuestionAnswering": (tasks.Cells,),
+    "DepthEstimation": (tasks.DepthEstimator,),
+    "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
     "AudioFrameClassification": (tasks.FrameClassifier,),
     "AudioXVector": (tasks.Speakers,),
     "SpeechSeq2Seq": (),
     "ImageTextToText": (),
     "Vision2Seq": (),
-    "ZeroShotImageClassification": (tasks.Contrast,),
     "InstanceSegmentation": (tasks.InstanceSegmenter,),
     "UniversalSegmentation": (),
     "ImageSegmentation": (tasks.Segmenter, tasks.MaskClassifier),
-    "DepthEstimation": (),
 }
 
 
@@ -65,9 +73,11 @@ def _architecture_of(class_name: str) -> tuple[str, ModuleType] | None:
     """Return the model_type and module whose HEADS hold a class, looking at likely files first."""
     plain = class_name.lower()
 
-    def likely(model_type: str) -> int:  # a class may have but the first words of its model_type
-        words = accumulate(model_type.replace("-", "_").split("_"))
-        return max((len(word) for word in words if plain.startswith(word)), default=0)
+    def likely(model_type: str) -> int:  # a class may have its first words alone, or its initials
+        words = model_type.replace("-", "_").split("_")
+        starts = [*accumulate(words), "".join(word[0] for word in words)]
+        fits = [len(start) for start in starts if plain.startswith(start) and len(start) > 1]
+        return max(fits, default=0)
 
     for model_type in sorted(arch.names(), key=likely, reverse=True):
         module = arch.find(model_type)
@@ -85,8 +95,10 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     if found is None:
         return None
     from armature.backbone import BackboneModel
+    from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.sounds import SoundModel
     from armature.towers import TowersModel
     from armature.transcribing import TranscribingModel
 
@@ -103,16 +115,20 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
-        tasks.Transcriber: TranscribingModel,
+        tasks.Captions: CaptionModel,
+        tasks.Scribe: TranscribingModel,
     }
-    return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
+    usual = SoundModel if module.INPUTS == "sounds" else PreTrainedModel
+    return type(class_name, (kinds.get(type(spec), usual),), body)
 
 
 @cache
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    found = _architecture_of(f"{stem}Model") or _architecture_of(f"{stem}Encoder")
+    words = ("Model", "Encoder", "ForCausalLM", "ForSemanticSegmentation", "ForDepthEstimation")
+    likely = (f"{stem}{word}" for word in words)
+    found = next((found for one in likely if (found := _architecture_of(one))), None)
     if not name.endswith("Config") or found is None:
         return None
     return config_class(found[0])
@@ -194,8 +210,28 @@ class AutoImageProcessor(_Auto):
     @classmethod
     def from_pretrained(cls, name: str | Path, **options: Any) -> ImageProcessor:
         """Open the image processor of a folder or a hub name; options override its settings."""
-        load_image_processor = _of_images("load_image_processor")
+        load_image_processor = _part("image.processor", "load_image_processor")
         return load_image_processor(resolve_with(name, options), **options)
+
+
+class AutoFeatureExtractor(_Auto):
+    """Opens what turns sounds, or pictures, into the input of a checkpoint's model."""
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> FeatureExtractor | ImageProcessor:
+        """Open the feature extractor of a folder or a hub name; options override its settings."""
+        load_senses = _part("processor", "load_senses")
+        return load_senses(resolve_with(name, options), **options)
+
+
+class AutoProcessor(_Auto):
+    """Opens all that reads a checkpoint's inputs: texts with pictures, or with sounds."""
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **options: Any) -> Processor:
+        """Open the processor of a folder or a hub name; options override its settings."""
+        load_processor = _part("processor", "load_processor")
+        return load_processor(resolve_with(name, options), **options)
 
 
 class _AutoModel(_Auto):
@@ -261,7 +297,7 @@ class AutoModel(_AutoModel):
     def _pick(cls, module: ModuleType, config: Config) -> str | None:
         own = (config.architectures or [None])[0]
         bases = [name for name, spec in module.HEADS.items() if isinstance(spec, tasks.Base)]
-        return own if own in bases else bases[0]
+        return own if own in bases else next(iter(bases), None)
 
 
 class AutoBackbone(_AutoModel):
@@ -283,7 +319,7 @@ AUTO_MODELS: dict[str, type[_AutoModel]] = {
 } | {"AutoModel": AutoModel, "AutoBackbone": AutoBackbone}
 
 
-_OPENERS = (AutoConfig, AutoTokenizer, AutoImageProcessor)
+_OPENERS = (AutoConfig, AutoTokenizer, AutoImageProcessor, AutoFeatureExtractor, AutoProcessor)
 
 
 def find(name: str) -> Any:
@@ -294,6 +330,8 @@ def find(name: str) -> Any:
         config_class_named,
         _tokenizer_class,
         _image_processor_class,
+        _feature_extractor_class,
+        _processor_class,
         model_class,
     )
     return next((found for make in makers if (found := make(name)) is not None), None)
@@ -310,30 +348,41 @@ def _tokenizer_class(name: str) -> Any:
 def _image_processor_class(name: str) -> Any:
     if not name.endswith(("ImageProcessor", "ImageProcessorFast", "FeatureExtractor")):
         return None
-    return _of_images("image_processor_class")(name)
+    return _part("image.processor", "image_processor_class")(name)
 
 
-def _of_images(name: str) -> Any:
-    """Return a function of what reads pictures, which needs packages of its own."""
+def _feature_extractor_class(name: str) -> Any:
+    if not name.endswith("FeatureExtractor"):
+        return None
+    return _part("audio.extractor", "feature_extractor_class")(name)
+
+
+def _processor_class(name: str) -> Any:
+    return _part("processor", "processor_class")(name) if name.endswith("Processor") else None
+
+
+def _part(module: str, name: str) -> Any:
+    """Return a function of what reads pictures or sounds, which needs packages of its own."""
     try:
-        from armature.inputs.image import processor
+        return getattr(import_module(f"armature.inputs.{module}"), name)
     except ImportError as error:
+        what, extra = ("Sounds", "audio") if "audio" in module else ("Pictures", "vision")
         raise ArgumentError(
-            f"Pictures need {error.name}, which is not installed.\n"
-            '  → pip install "armature-models[vision]"'
+            f"{what} need {error.name}, which is not installed.\n"
+            f'  → pip install "armature-models[{extra}]"'
         ) from error
-    return getattr(processor, name)
 
 
 def names() -> list[str]:
     """Return the names of all public classes: Auto classes, models, configs, what reads inputs."""
-    from armature.inputs.image.kinds import class_names
+    from armature.inputs.audio.kinds import class_names as hearing
+    from armature.inputs.image.kinds import class_names as seeing
     from armature.inputs.text.families import BY_NAME
 
     models = [name for model_type in arch.names() for name in arch.find(model_type).HEADS]
     configs = [config_class(model_type).__name__ for model_type in arch.names()]
     openers = [one.__name__ for one in _OPENERS]
-    return [*AUTO_MODELS, *openers, *models, *configs, *BY_NAME, *class_names()]
+    return [*AUTO_MODELS, *openers, *models, *configs, *BY_NAME, *seeing(), *hearing()]
 
 
 def suggestion(name: str) -> str:

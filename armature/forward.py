@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from armature import arguments
@@ -14,6 +15,7 @@ from armature.errors import ArgumentError
 from armature.layers.cache import Cache
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
+from armature.layers.sound import LENGTHS
 from armature.model import call
 from armature.model.call import Asked
 from armature.model.composite import Composite
@@ -84,8 +86,10 @@ def _single(
     mask = None if whole else _flat(given.get("attention_mask"))
     if mask is None and hasattr(stack.embed, "real"):
         mask = stack.embed.real(_flat(ids), given)
-    inputs = call.pack(ids, _flat_embeds(given.get("inputs_embeds")), mask, given, cache)
-    inputs.further = {name: given[name] for name in further(stack) if name in given}
+    own = {name: given[name] for name in further(stack) if name in given}
+    rest = {name: value for name, value in given.items() if name not in own}
+    inputs = call.pack(ids, _flat_embeds(given.get("inputs_embeds")), mask, rest, cache)
+    inputs.further = own
     record = asked.record(stack)
     memory, memory_layout = outer(model, given)
     if memory_layout is not None and memory_layout.rows != inputs.layout.rows:
@@ -109,8 +113,10 @@ def _opened(
 ) -> dict[str, Any]:
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
+    blends = getattr(model.head, "blends", False)  # a head that reads the states of every block
+    asked.states = asked.states or getattr(model.head, "shows", False)
     inputs, record = stack.embed.open(given), asked.record(stack)
-    if getattr(model.head, "blends", False):  # a head that reads the states of every block
+    if blends:
         record.states = frozenset(range(stack.depth + 1))
         inputs.further["states"] = record.kept_states
     x, found = see_tokens(stack, model.head, inputs, record, given)
@@ -176,20 +182,36 @@ def _memory(
         last = given.get("encoder_hidden_states")
         told = given.get("encoder_outputs")
         last = last if told is None else told if isinstance(told, Tensor) else told[0]
-        return memory, layout, {"encoder_last_hidden_state": last}
+        return memory, layout, {"encoder_last_hidden_state": _told(model, last)}
     if encoder is None or (cache is not None and cache.cross):
         return None, None, {}
     x, inputs, record = encode(model, given, asked)
     seen = asked.seen(encoder, record, inputs.layout)
+    memory, layout = remembered(model, x, inputs)
     return (
-        model.body.bridge(x),
-        inputs.layout,
+        memory,
+        layout,
         {
-            "encoder_last_hidden_state": inputs.layout.unpack(x),
+            "encoder_last_hidden_state": _told(model, inputs.layout.unpack(x)),
             "encoder_hidden_states": seen["hidden_states"],
             "encoder_attentions": seen["attentions"],
         },
     )
+
+
+def _told(model: PreTrainedModel, states: Tensor | None) -> Tensor | None:
+    return states if states is None else model.body.told(states)
+
+
+def remembered(model: PreTrainedModel, x: Tensor, inputs: Inputs) -> tuple[Tensor, Layout]:
+    """Return what a decoder attends to of an encoder's states (N, D), padding left out."""
+    layout, lengths = inputs.layout, inputs.further.get(LENGTHS)
+    if lengths is not None:  # the encoder computed padding, too
+        columns = torch.arange(layout.longest, device=layout.device)
+        real = columns < lengths.to(layout.device)[:, None]
+        shown = Layout.of(real, (layout.rows, layout.longest), layout.device)
+        x, layout = shown.pack(layout.unpack(x)), shown
+    return model.body.bridge(x), layout
 
 
 def outer(model: PreTrainedModel, given: Mapping[str, Any]) -> tuple[Tensor | None, Layout | None]:
@@ -220,7 +242,7 @@ def encode(
     """Run the encoder of an encoder-decoder: its packed states (M, D), inputs and record."""
     encoder = model.body.encoder
     if model.reader is not None:
-        inputs = encoder.embed.open(given)
+        inputs = model.reader.open(given)
     else:
         inputs = call.pack(
             given.get("input_ids"),
@@ -230,7 +252,8 @@ def encode(
         )
         inputs.further = {name: given[name] for name in further(encoder) if name in given}
     record = Record() if asked is None else asked.record(encoder)
-    return encoder(inputs, record), inputs, record
+    run = encoder.read if isinstance(encoder, Pyramid) else encoder
+    return run(inputs, record), inputs, record
 
 
 def _decoder_inputs(model: PreTrainedModel, given: Mapping[str, Any]) -> Tensor:

@@ -13,7 +13,8 @@ from armature.checkpoint.names import Names
 from armature.checkpoint.views import Pair, Plain, Target
 from armature.config import Config
 from armature.errors import ArgumentError, ConfigError
-from armature.model.encoder_decoder import Joined
+from armature.model.encoder_decoder import Joined, JoinedSounds, JoinedTexts
+from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.opening import config_class
 from armature.outputs import tasks
@@ -82,20 +83,31 @@ class JoinedModel(PreTrainedModel):
             for part, (kind, config) in zip(self.parts, _classes(self.config), strict=True)
         ]
         self.__dict__["parts"] = encoder, decoder = tuple(built)
-        if not isinstance(encoder.body, Stack):
+        body = encoder.body
+        flat = isinstance(body, Stack) or (isinstance(body, Pyramid) and not body.maps)
+        if not flat:
             raise ConfigError(
                 f"{encoder.config.model_type!r} cannot be the encoder of {type(self).__name__}: "
-                "only a single stack can"
+                "only a single stack can, or a pyramid of tokens"
             )
         if getattr(decoder.stack.blocks[0], "cross", None) is None:
             raise ConfigError(
                 f"{type(decoder).__name__} attends to no other sequence, so it cannot be a "
                 "decoder here.\n  → set is_decoder and add_cross_attention in its config"
             )
-        if decoder.config.get("cross_attention_hidden_size"):
-            raise ConfigError("cross_attention_hidden_size in a decoder's config is not known")
-        widths = (encoder.config.hidden_size, decoder.config.hidden_size)
-        return Joined(encoder.body, decoder.stack, widths)
+        width = body.channels[-1] if isinstance(body, Pyramid) else encoder.config.hidden_size
+        told = encoder.config.get("output_hidden_size") or width
+        sought = decoder.config.get("cross_attention_hidden_size")
+        if sought not in (None, width):
+            raise ConfigError(
+                f"the decoder reads states of {sought} numbers (cross_attention_hidden_size), but "
+                f"the encoder's have {width}\n  → compare both with the original's config.json"
+            )
+        joined = sought is not None or told == decoder.config.hidden_size
+        widths = None if joined else (width, decoder.config.hidden_size)
+        kind = JoinedSounds if hasattr(encoder.reader, "shrink") else Joined
+        kind = JoinedTexts if encoder.reader is None else kind
+        return kind(body, decoder.stack, widths)
 
     def _build_head(self) -> nn.Module | None:
         encoder, decoder = self.parts
@@ -113,6 +125,11 @@ class JoinedModel(PreTrainedModel):
         self.parts[1].tie_weights()
 
     @property
+    def begins_as_given(self) -> bool:
+        """Whether generation puts no start before the tokens that a caller gives the decoder."""
+        return self.encoder.head_spec.begin == "given"
+
+    @property
     def encoder(self) -> PreTrainedModel:
         """The model that reads."""
         return self.parts[0]
@@ -122,13 +139,23 @@ class JoinedModel(PreTrainedModel):
         """The model that writes."""
         return self.parts[1]
 
+    def forward(self, *inputs: Any, **given: Any) -> Any:
+        """Run both on a batch; sounds may also be called `inputs`."""
+        if "inputs" in given and self.reader is not None:
+            given[self.main_input_name] = given.pop("inputs")
+        return super().forward(*inputs, **given)
+
     @classmethod
     def disk_names(cls, config: Config) -> JoinedNames:
         """Return how the tensors of both are called on disk."""
         (reader, first), (writer, second) = _classes(config)
         one, two = reader.disk_names(first), writer.disk_names(second)
         copies = _behind("encoder", one.copies) | _behind("decoder", two.copies)
-        pooler = {"pooler.dense": f"encoder.{one.head['head.dense']}"} if one.head else {}
+        pooler = {
+            ours.replace("head", "pooler", 1): f"encoder.{theirs}"
+            for ours, theirs in one.head.items()
+            if isinstance(theirs, str)
+        }
         half = writer.head_spec.half is not None
         return JoinedNames(
             {},

@@ -108,7 +108,7 @@ class PreTrainedModel(nn.Module):
         if isinstance(spec, tasks.OF_IMAGES):
             return build_image_head(spec, self.config, body)
         if isinstance(spec, tasks.OF_SOUNDS):
-            return build_sound_head(spec, self.config, body)
+            return build_sound_head(spec, self.config, self.stack)
         return build_head(spec, self.config, *self._widths())
 
     # ---------------------------------------------------------------- what it is made of
@@ -129,7 +129,7 @@ class PreTrainedModel(nn.Module):
 
     def _widths(self) -> tuple[int, tuple[int, int]]:
         if isinstance(self.body, Pyramid):
-            return self.body.channels[-1], (0, 0)
+            return self.body.width, (0, 0)
         embed = self.stack.embed
         if not hasattr(embed, "token"):
             return embed.width, (0, 0)
@@ -153,6 +153,8 @@ class PreTrainedModel(nn.Module):
         if isinstance(body, Composite | Pyramid):
             return body
         first = getattr(body, "encoder", body) if isinstance(body, EncoderDecoder) else body
+        if isinstance(first, Pyramid):
+            return first
         embed = getattr(first, "embed", None)
         return embed if hasattr(embed, "open") else None
 

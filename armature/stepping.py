@@ -56,6 +56,8 @@ def steps(
         memory, before = _memory(model, given, asked, memory)
         given = {}
     packed = _packed(model, prompt, mask, given, cache)
+    told = passes.further(model.stack)
+    packed.further |= {name: given[name] for name in told if name in given}
     kind = getattr(model.stack.embed, "decodes", StackSteps)
     place = _place(model, packed)
     found = kind(model.stack, model.head.scores, packed, capacity, memory, place)
@@ -207,4 +209,4 @@ def _memory(
     shown = asked.seen(model.body.encoder, record, packed.layout)
     del shown["cross_attentions"]
     seen = {f"encoder_{name}": value for name, value in shown.items()}
-    return (model.body.bridge(x), packed.layout), seen
+    return passes.remembered(model, x, packed), seen

@@ -24,6 +24,7 @@ class TranscribingModel(PreTrainedModel):
     """A model that writes what pieces of sound say, one after another."""
 
     counts_tokens = True  # padding before what was said does not move it
+    begins_as_given = True  # what was said before comes first, and no start before that
 
     @property
     def stride(self) -> int:
@@ -65,7 +66,7 @@ class TranscribingModel(PreTrainedModel):
         languages = torch.tensor(sorted(known.values()), device=scores.device)
         return languages[scores[:, languages].argmax(-1)].clone()
 
-    def generate(  # type: ignore[override]
+    def generate(  # type: ignore[override]  # noqa: PLR0913
         self,
         input_features: Tensor | None = None,
         generation_config: Any = None,

@@ -16,6 +16,7 @@ from pathlib import Path
 import golden_crossed
 import golden_encoders
 import golden_options
+import golden_states
 import torch
 import transformers
 from golden_variants import VARIANTS, Variant
@@ -24,7 +25,7 @@ from safetensors.torch import save_file
 OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "arch"
 SKIPPED = ("past_key_values",)
 ALL = [*VARIANTS, *golden_encoders.VARIANTS, *golden_crossed.VARIANTS]
-ALL += golden_options.VARIANTS
+ALL += [*golden_options.VARIANTS, *golden_states.VARIANTS]
 
 
 def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from golden_images_dense import DENSE, SMALL_DENSE
 from golden_images_detection import DETECTORS, SMALL_DETECTORS
 from golden_images_maps import MAPS, SMALL_MAPS
 from golden_images_patches import PATCHES, SMALL_PATCHES
@@ -28,7 +29,7 @@ SMALL = {
     | {"intermediate_size": 40, "image_size": 24, "patch_size": 6, "layer_norm_eps": 1e-4},
 }
 SMALL["deit"] = SMALL["vit"]
-SMALL |= SMALL_MAPS | SMALL_PATCHES | SMALL_DETECTORS
+SMALL |= SMALL_MAPS | SMALL_PATCHES | SMALL_DETECTORS | SMALL_DENSE
 
 # Name → class, settings, sizes of the images that are tried, further arguments of the first call.
 VARIANTS = {
@@ -104,7 +105,7 @@ VARIANTS = {
         {"bool_masked_pos": torch.arange(32).reshape(2, 16) % 2 == 0},
     ),
 }
-VARIANTS |= MAPS | PATCHES | DETECTORS
+VARIANTS |= MAPS | PATCHES | DETECTORS | DENSE
 
 
 @torch.no_grad()
@@ -120,8 +121,10 @@ def make(name: str, folder: Path) -> None:
     model = kind.from_pretrained(folder, attn_implementation="eager").eval()
     tensors, calls = {}, []
     for index, size in enumerate(sizes):
-        pixels = torch.randn(2 - index, model.config.num_channels, *size, generator=generator)
-        given = {"pixel_values": pixels, **(further if index == 0 else {})}
+        if len(size) == 2 and kind.main_input_name == "pixel_values":
+            size = (getattr(model.config, "num_channels", 3), *size)
+        pixels = torch.randn(2 - index, *size, generator=generator)
+        given = {kind.main_input_name: pixels, **(further if index == 0 else {})}
         flags = {"output_hidden_states": True, "output_attentions": index == 0}
         stretches = "interpolate_pos_encoding" in inspect.signature(kind.forward).parameters
         flags |= {"interpolate_pos_encoding": True} if index and stretches else {}

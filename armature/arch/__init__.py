@@ -13,7 +13,7 @@ Every file defines the same words, in this order:
     IGNORED    buffers that mean nothing
     UNUSED     config keys without effect on what a forward pass computes
     HEADS      class name → what it puts on the body
-    INPUTS     the tokenizer family (or "images")
+    INPUTS     the tokenizer family (or "images", or "sounds")
 
 A file leaves out what would be empty, and what another file says that it is like.
 """
@@ -35,15 +35,21 @@ from armature.outputs.tasks import Head
 
 # model_type → the file that describes it, where the names differ.
 SYNONYMS = {
+    "audio-spectrogram-transformer": "audio_spectrogram_transformer",
     "bert-generation": "bert_generation",
     "blenderbot-small": "blenderbot_small",
+    "data2vec-audio": "data2vec_audio",
     "data2vec-vision": "data2vec_vision",
     "deberta-v2": "deberta_v2",
+    "donut-swin": "donut_swin",
     "encoder-decoder": "encoder_decoder",
     "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",
+    "speech-encoder-decoder": "speech_encoder_decoder",
     "transfo-xl": "transfo_xl",
     "table-transformer": "table_transformer",
+    "unispeech-sat": "unispeech_sat",
+    "vision-encoder-decoder": "vision_encoder_decoder",
     "vision-text-dual-encoder": "vision_text_dual_encoder",
     "xlm-roberta": "xlm_roberta",
 }
@@ -108,6 +114,12 @@ def renamed(table: Mapping[str, Head], old: str, new: str, *without: str) -> dic
     """Return heads under another architecture's class names, without those that end so."""
     kept = {name: head for name, head in table.items() if not name.endswith(without)}
     return {name.replace(old, new): head for name, head in kept.items()}
+
+
+def convolved(table: Mapping[str, str]) -> dict[str, str]:
+    """Return rows for convolutions and the norms behind them, of one row for both."""
+    rows = {f"{ours}.conv": f"{theirs}.convolution" for ours, theirs in table.items()}
+    return rows | {f"{ours}.norm": f"{theirs}.normalization" for ours, theirs in table.items()}
 
 
 def sides(size: int | list[int]) -> tuple[int, int]:

@@ -91,7 +91,7 @@ def backbone_rows(
     module, head, part = _nested(c, usual, key)
     prefix = module.PREFIX if head.prefix is None else head.prefix
     body = f"{theirs}.{prefix}" if prefix else theirs
-    rows = {
+    rows: dict[str, str | View] = {
         f"{ours}.body.{one}": Behind(body, as_view(two)) for one, two in module.names(part).items()
     }
     for one, two in head.rows(part).items():
@@ -103,7 +103,7 @@ def backbone_rows(
 
 def _nested(c: Config, usual: Mapping[str, Any], key: str) -> tuple[ModuleType, Backbone, Config]:
     """Return the file of a backbone's architecture, its head, and its settings."""
-    settings = c.get(key)
+    settings = c.data.get(key)
     told = settings if isinstance(settings, Mapping) else {}
     for timm in ("backbone", "use_timm_backbone", "backbone_kwargs"):
         if not told and c.get(timm):

@@ -146,7 +146,7 @@ def _attention() -> type:
             shared: Any = context.bias
             tables = [] if self.place is None else [self.place(*sides, context)]
             if shared is not None:
-                tables.append(context.once("shared", lambda: shared(*sides, context)))
+                tables.append(shared(*sides, context))
             table = torch.stack(tables).sum(0)[None]
             return replace(rule, bias=None, content=lambda q, _k, _rows: table.to(q.dtype))
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 from armature.arch import head_width
 from armature.config import Config
-from armature.model.spec import (
-    Attention,
-    BareTokens,
-    Block,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Learned,
-    Pre,
-    Stack,
-)
+from armature.model.spec import Attention, Block, Dense, Dropout, LayerNorm, Own, Pre, Stack
 from armature.outputs.tasks import Base, Projection
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from armature.layers.context import Context
+    from armature.layers.kernels import Rule
 
 DEFAULTS = {
     "vocab_size": 49408,
@@ -36,23 +35,63 @@ DEFAULTS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    return encoder(c, causal=True)
+    return encoder(c, Own(lambda: _embed()(c)), Own(lambda: _attention()(c)))
 
 
-def encoder(c: Config, *, causal: bool) -> Stack:
+def encoder(c: Config, embed: Own, attention: Attention | Own) -> Stack:
     """Return a tower's stack."""
     norm = LayerNorm(c.layer_norm_eps)
     return Stack(
-        embed=BareTokens(c.vocab_size, c.hidden_size, position=Learned(c.max_position_embeddings)),
-        block=Block(
-            Pre(norm),
-            Attention(c.num_attention_heads, head_width(c), causal=causal),
-            Dense(c.intermediate_size, c.hidden_act),
-        ),
+        embed=embed,
+        block=Block(Pre(norm), attention, Dense(c.intermediate_size, c.hidden_act)),
         depth=c.num_hidden_layers,
         norm=norm,
         dropout=Dropout(0.0, c.attention_dropout),
     )
+
+
+@cache
+def _embed() -> type[nn.Module]:
+    from armature.layers import embed, position
+    from armature.outputs.picking import first_end
+
+    class UpToTheEnd(embed.PaddedTokens):
+        """Padding stands for a text where it comes first and looks like the end of one."""
+
+        bare = True
+
+        def __init__(self, c: Config) -> None:
+            width = c.hidden_size
+            place = position.Learned(c.max_position_embeddings, width, 0, None)
+            super().__init__(c.vocab_size, width, position=place)
+            self.end = c.eos_token_id
+
+        def stands(self, ids: Tensor, real: Tensor) -> bool:
+            return not bool(real.gather(1, first_end(ids, self.end)[:, None]).all())
+
+    return UpToTheEnd
+
+
+@cache
+def _attention() -> type[nn.Module]:
+    from armature.layers.attention import SelfAttention
+
+    class BeforeTheText(SelfAttention):
+        """Padding before a text sees nothing."""
+
+        def __init__(self, c: Config) -> None:
+            heads, width = c.num_attention_heads, head_width(c)
+            both = (True, True)
+            super().__init__(c.hidden_size, heads, width, kv_heads=heads, bias=both, causal=True)
+
+        def _mix(self, q: Tensor, k: Tensor, v: Tensor, context: Context, rule: Rule) -> Tensor:
+            x = super()._mix(q, k, v, context, rule)
+            if context.layout.hidden is not None:
+                blind = context.layout.mask.long().cumsum(1).flatten() == 0
+                x = x.masked_fill(blind[:, None], 0.0)
+            return x
+
+    return BeforeTheText
 
 
 PREFIX = "text_model"

@@ -41,14 +41,9 @@ def _embed(c: Config) -> Any:
 
         def forward(self, inputs: Inputs) -> Tensor:  # type: ignore[override]
             """Images → (N, D): the first token, the registers, the patches."""
-            first, patches = (
-                super()
-                .forward(inputs)
-                .unflatten(0, (inputs.layout.rows, -1))
-                .split((1, inputs.layout.width - self.leading), 1)
-            )
-            registers = self.dropout(self.registers.expand(len(first), -1, -1))
-            return torch.cat((first, registers, patches), 1).flatten(0, 1)
+            first, patches = self.pieces(inputs)
+            registers = self.registers.expand(len(first), -1, -1)
+            return self.dropout(torch.cat((first, registers, patches), 1).flatten(0, 1))
 
     return Registers()
 

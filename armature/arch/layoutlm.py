@@ -101,7 +101,8 @@ HEADS = {
         out="classifier", dropout="hidden_dropout_prob", **POOLED),
     "LayoutLMForTokenClassification":    TokenClassifier(
         out="classifier", dropout="hidden_dropout_prob", spare=SPARE),
-    "LayoutLMForQuestionAnswering":      Spans(out="qa_outputs", spare=SPARE),
+    "LayoutLMForQuestionAnswering":      Spans(
+        out="qa_outputs", spare=SPARE, also=("DocumentQuestionAnswering",)),
 }
 # fmt: on
 INPUTS = "layoutlm"

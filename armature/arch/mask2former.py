@@ -73,58 +73,64 @@ def _head(_spec: Head, c: Config, body: Any) -> Any:
 PREFIX = "model"
 
 
+_PIXELS, _LOOKS = "pixel_level_module.decoder", "transformer_module"
+_DEEP, _LAYER = f"{_PIXELS}.encoder.layers.{{i}}", f"{_LOOKS}.decoder.layers.{{i}}"
+NAMES: dict[str, Any] = {
+    "pixels.level": f"{_PIXELS}.level_embed",
+    "pixels.project.{i}": f"{_PIXELS}.input_projections.{{i}}.0",
+    "pixels.project_norm.{i}": f"{_PIXELS}.input_projections.{{i}}.1",
+    "pixels.blocks.{i}.attn.offsets": f"{_DEEP}.self_attn.sampling_offsets",
+    "pixels.blocks.{i}.attn.shares": f"{_DEEP}.self_attn.attention_weights",
+    "pixels.blocks.{i}.attn.value": f"{_DEEP}.self_attn.value_proj",
+    "pixels.blocks.{i}.attn.out": f"{_DEEP}.self_attn.output_proj",
+    "pixels.blocks.{i}.attn_norm": f"{_DEEP}.self_attn_layer_norm",
+    "pixels.blocks.{i}.mlp.up": f"{_DEEP}.fc1",
+    "pixels.blocks.{i}.mlp.down": f"{_DEEP}.fc2",
+    "pixels.blocks.{i}.mlp_norm": f"{_DEEP}.final_layer_norm",
+    **{f"pixels.lateral.{i}": f"{_PIXELS}.adapter_{i + 1}.0" for i in range(4)},
+    **{f"pixels.lateral_norm.{i}": f"{_PIXELS}.adapter_{i + 1}.1" for i in range(4)},
+    **{f"pixels.smooth.{i}": f"{_PIXELS}.layer_{i + 1}.0" for i in range(4)},
+    **{f"pixels.smooth_norm.{i}": f"{_PIXELS}.layer_{i + 1}.1" for i in range(4)},
+    "pixels.out": f"{_PIXELS}.mask_projection",
+    "place": "transformer_module.queries_embedder",
+    "query": "transformer_module.queries_features",
+    "level": "transformer_module.level_embed",
+    "project.{i}": "transformer_module.input_projections.{i}",
+    "blocks.{i}.cross": f"{_LAYER}.cross_attn",
+    "blocks.{i}.cross.weight": f"{_LAYER}.cross_attn.in_proj_weight",
+    "blocks.{i}.cross.bias": f"{_LAYER}.cross_attn.in_proj_bias",
+    "blocks.{i}.cross.out": f"{_LAYER}.cross_attn.out_proj",
+    "blocks.{i}.norms.cross": f"{_LAYER}.cross_attn_layer_norm",
+    **{
+        f"blocks.{{i}}.attn.{one}": f"{_LAYER}.self_attn.{one}_proj"
+        for one in ("q", "k", "v", "out")
+    },
+    "blocks.{i}.norms.attn": f"{_LAYER}.self_attn_layer_norm",
+    "blocks.{i}.mlp.up": f"{_LAYER}.fc1",
+    "blocks.{i}.mlp.down": f"{_LAYER}.fc2",
+    "blocks.{i}.norms.mlp": f"{_LAYER}.final_layer_norm",
+    "norm": "transformer_module.decoder.layernorm",
+    "mask.maps.{i}": "transformer_module.decoder.mask_predictor.mask_embedder.{i}.0",
+}
+
+
 def names(c: Settings) -> dict[str, Any]:
-    """Return our names → the disk's."""
-    pixels, layer = "pixel_level_module.decoder", "transformer_module.decoder.layers.{i}"
-    deep = f"{pixels}.encoder.layers.{{i}}"
-    return {
-        **backbone_rows(c, _usual(), "pixel_level_module.encoder"),
-        "pixels.level": f"{pixels}.level_embed",
-        "pixels.project.{i}": f"{pixels}.input_projections.{{i}}.0",
-        "pixels.project_norm.{i}": f"{pixels}.input_projections.{{i}}.1",
-        "pixels.blocks.{i}.attn.offsets": f"{deep}.self_attn.sampling_offsets",
-        "pixels.blocks.{i}.attn.shares": f"{deep}.self_attn.attention_weights",
-        "pixels.blocks.{i}.attn.value": f"{deep}.self_attn.value_proj",
-        "pixels.blocks.{i}.attn.out": f"{deep}.self_attn.output_proj",
-        "pixels.blocks.{i}.attn_norm": f"{deep}.self_attn_layer_norm",
-        "pixels.blocks.{i}.mlp.up": f"{deep}.fc1",
-        "pixels.blocks.{i}.mlp.down": f"{deep}.fc2",
-        "pixels.blocks.{i}.mlp_norm": f"{deep}.final_layer_norm",
-        **{f"pixels.lateral.{i}": f"{pixels}.adapter_{i + 1}.0" for i in range(4)},
-        **{f"pixels.lateral_norm.{i}": f"{pixels}.adapter_{i + 1}.1" for i in range(4)},
-        **{f"pixels.smooth.{i}": f"{pixels}.layer_{i + 1}.0" for i in range(4)},
-        **{f"pixels.smooth_norm.{i}": f"{pixels}.layer_{i + 1}.1" for i in range(4)},
-        "pixels.out": f"{pixels}.mask_projection",
-        "place": "transformer_module.queries_embedder",
-        "query": "transformer_module.queries_features",
-        "level": "transformer_module.level_embed",
-        "project.{i}": "transformer_module.input_projections.{i}",
-        "blocks.{i}.cross": f"{layer}.cross_attn",
-        "blocks.{i}.cross.weight": f"{layer}.cross_attn.in_proj_weight",
-        "blocks.{i}.cross.bias": f"{layer}.cross_attn.in_proj_bias",
-        "blocks.{i}.cross.out": f"{layer}.cross_attn.out_proj",
-        "blocks.{i}.norms.cross": f"{layer}.cross_attn_layer_norm",
-        **{
-            f"blocks.{{i}}.attn.{one}": f"{layer}.self_attn.{one}_proj"
-            for one in ("q", "k", "v", "out")
-        },
-        "blocks.{i}.norms.attn": f"{layer}.self_attn_layer_norm",
-        "blocks.{i}.mlp.up": f"{layer}.fc1",
-        "blocks.{i}.mlp.down": f"{layer}.fc2",
-        "blocks.{i}.norms.mlp": f"{layer}.final_layer_norm",
-        "norm": "transformer_module.decoder.layernorm",
-        "mask.maps.{i}": "transformer_module.decoder.mask_predictor.mask_embedder.{i}.0",
-    }
+    """Return NAMES, and those of the backbone."""
+    return NAMES | backbone_rows(c, _usual(), "pixel_level_module.encoder")
 
 
 IGNORED = ("attention.self.relative_position_index",)
 UNUSED = ("ignore_value", "init_xavier_std", "num_layers")
+# what the loss alone reads
+UNUSED += ("class_weight", "dice_weight", "importance_sample_ratio", "mask_weight",
+           "no_object_weight", "output_auxiliary_logits", "oversample_ratio", "train_num_points",
+           "use_auxiliary_loss", "enforce_input_projection")  # fmt: skip
 
 HEADS = {
     "Mask2FormerModel": Base(),
     "Mask2FormerForUniversalSegmentation": MaskClassifier(
         make=_head,
-        names={"head.out": "class_predictor", "head.empty": "criterion.empty_weight"},
+        names={"head.out": "class_predictor", "head.counts.weight": "criterion.empty_weight"},
         also=("UniversalSegmentation", "ImageSegmentation"),
     ),
 }

@@ -30,35 +30,31 @@ def spec(c: Config) -> Own:
     return Own(lambda: _body(c))
 
 
-def _seer(c: Settings) -> tuple[dict[str, Any], Any]:
-    """Return the usual settings of the backbone, and the config with its type as it is meant."""
-    usual = {
-        "model_type": "maskformer-swin",
-        "image_size": 384,
-        "embed_dim": 128,
-        "depths": [2, 2, 18, 2],
-        "num_heads": [4, 8, 16, 32],
-        "window_size": 12,
-        "drop_path_rate": 0.3,
-        "out_features": ["stage1", "stage2", "stage3", "stage4"],
-    }
-    told = c.get("backbone_config") if isinstance(c, Config) else None
+_MAPS = ["stage1", "stage2", "stage3", "stage4"]
+_USUAL = {"model_type": "maskformer-swin", "image_size": 384, "embed_dim": 128, "window_size": 12}
+_USUAL |= {"depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32], "drop_path_rate": 0.3}
+_USUAL |= {"out_features": _MAPS}
+
+
+def _seer(c: Settings) -> tuple[Settings, dict[str, Any]]:
+    """Return the config with its backbone as it is meant, and the backbone's usual settings."""
+    told = c.data.get("backbone_config") if isinstance(c, Config) else None
     if isinstance(told, dict) and told.get("model_type", "swin") == "swin":
         # HF: a Swin becomes one whose maps all have norms of their own, by their numbers.
-        maps = {"out_features": usual["out_features"], "out_indices": None}
         c = c.copy()  # type: ignore[union-attr]
-        c.data["backbone_config"] = {**told, "model_type": "maskformer-swin", **maps}
-    return usual, c
+        meant = {"model_type": "maskformer-swin", "out_features": _MAPS, "out_indices": None}
+        c.data["backbone_config"] = told | meant
+    return c, _USUAL
 
 
 def _body(c: Config) -> Any:
     from armature.model.mask_queries import PlainQueries
     from armature.model.pixel_decoder import TopDown
 
-    usual, meant = _seer(c)
-    seer = backbone(meant, usual)
-    c.part_reads["backbone_config"] = meant.part_reads["backbone_config"]
-    c.part_reads["backbone_config"].update(("out_features", "out_indices"))
+    meant: Any = _seer(c)[0]
+    seer = backbone(meant, _USUAL)
+    read = meant.part_reads["backbone_config"] | {"out_features", "out_indices"}
+    c.part_reads["backbone_config"] = read
     pixels = TopDown(seer.channels, c.fpn_feature_size, c.mask_feature_size)
     return PlainQueries(_decoder(c), seer, pixels)
 
@@ -69,18 +65,9 @@ def _decoder(c: Config) -> Config:
     Raises:
         ConfigError: they are of another architecture.
     """
-    defaults = {
-        "d_model": 256,
-        "num_queries": 100,
-        "decoder_layers": 6,
-        "decoder_ffn_dim": 2048,
-        "decoder_attention_heads": 8,
-        "activation_function": "relu",
-        "dropout": 0.1,
-        "attention_dropout": 0.0,
-        "activation_dropout": 0.0,
-        "auxiliary_loss": False,
-    }
+    defaults = {"d_model": 256, "num_queries": 100, "decoder_layers": 6, "decoder_ffn_dim": 2048}
+    defaults |= {"decoder_attention_heads": 8, "activation_function": "relu", "dropout": 0.1}
+    defaults |= {"attention_dropout": 0.0, "activation_dropout": 0.0, "auxiliary_loss": False}
     part = c.part("decoder_config", defaults, {"hidden_size": "d_model"})
     if part.data.get("model_type", "detr") != "detr":
         raise ConfigError(
@@ -111,37 +98,41 @@ def _head(_spec: Head, c: Config, body: Any) -> Any:
 PREFIX = "model"
 
 
+_FPN, _LOOKS = "pixel_level_module.decoder.fpn", "transformer_module"
+_LAYER, _MAPPED = f"{_LOOKS}.decoder.layers.{{i}}", ("q", "k", "v", "out")
+# fmt: off
+NAMES: dict[str, Any] = {
+    "pixels.first":            f"{_FPN}.stem.0",
+    "pixels.first_norm":       f"{_FPN}.stem.1",
+    "pixels.lateral.{i}":      f"{_FPN}.layers.{{i}}.proj.0",
+    "pixels.lateral_norm.{i}": f"{_FPN}.layers.{{i}}.proj.1",
+    "pixels.smooth.{i}":       f"{_FPN}.layers.{{i}}.block.0",
+    "pixels.smooth_norm.{i}":  f"{_FPN}.layers.{{i}}.block.1",
+    "pixels.out":              "pixel_level_module.decoder.mask_projection",
+    "project":                 f"{_LOOKS}.input_projection",
+    "place":                   f"{_LOOKS}.queries_embedder",
+    **{f"blocks.{{i}}.attn.{x}":  f"{_LAYER}.self_attn.{x}_proj" for x in _MAPPED},
+    **{f"blocks.{{i}}.cross.{x}": f"{_LAYER}.encoder_attn.{x}_proj" for x in _MAPPED},
+    "blocks.{i}.mlp.up":       f"{_LAYER}.fc1",
+    "blocks.{i}.mlp.down":     f"{_LAYER}.fc2",
+    "blocks.{i}.norms.attn":   f"{_LAYER}.self_attn_layer_norm",
+    "blocks.{i}.norms.cross":  f"{_LAYER}.encoder_attn_layer_norm",
+    "blocks.{i}.norms.mlp":    f"{_LAYER}.final_layer_norm",
+    "norm":                    f"{_LOOKS}.decoder.layernorm",
+}
+# fmt: on
+
+
 def names(c: Settings) -> dict[str, Any]:
-    """Return our names → the disk's."""
-    fpn, looks = "pixel_level_module.decoder.fpn", "transformer_module"
-    layer = f"{looks}.decoder.layers.{{i}}"
-    usual, meant = _seer(c)
-    rows: dict[str, Any] = {
-        **backbone_rows(meant, usual, "pixel_level_module.encoder"),
-        "pixels.first": f"{fpn}.stem.0",
-        "pixels.first_norm": f"{fpn}.stem.1",
-        "pixels.lateral.{i}": f"{fpn}.layers.{{i}}.proj.0",
-        "pixels.lateral_norm.{i}": f"{fpn}.layers.{{i}}.proj.1",
-        "pixels.smooth.{i}": f"{fpn}.layers.{{i}}.block.0",
-        "pixels.smooth_norm.{i}": f"{fpn}.layers.{{i}}.block.1",
-        "pixels.out": "pixel_level_module.decoder.mask_projection",
-        "project": f"{looks}.input_projection",
-        "place": f"{looks}.queries_embedder",
-        "blocks.{i}.mlp.up": f"{layer}.fc1",
-        "blocks.{i}.mlp.down": f"{layer}.fc2",
-        "blocks.{i}.norms.attn": f"{layer}.self_attn_layer_norm",
-        "blocks.{i}.norms.cross": f"{layer}.encoder_attn_layer_norm",
-        "blocks.{i}.norms.mlp": f"{layer}.final_layer_norm",
-        "norm": f"{looks}.decoder.layernorm",
-    }
-    for ours, theirs in (("attn", "self_attn"), ("cross", "encoder_attn")):
-        for one in ("q", "k", "v", "out"):
-            rows[f"blocks.{{i}}.{ours}.{one}"] = f"{layer}.{theirs}.{one}_proj"
-    return rows
+    """Return NAMES, and those of the backbone."""
+    return NAMES | backbone_rows(*_seer(c), "pixel_level_module.encoder")
 
 
 IGNORED = ("attention.self.relative_position_index",)
 UNUSED = ("init_xavier_std", "num_attention_heads", "num_hidden_layers")
+# what the head alone reads
+UNUSED += ("cross_entropy_weight", "dice_weight", "mask_weight", "no_object_weight",
+           "output_auxiliary_logits", "use_auxiliary_loss")  # fmt: skip
 
 HEADS = {
     "MaskFormerModel": Base(),
@@ -150,7 +141,7 @@ HEADS = {
         names={
             "head.out": "class_predictor",
             "head.mask.maps.{i}": "mask_embedder.{i}.0",
-            "head.empty": "criterion.empty_weight",
+            "head.counts.weight": "criterion.empty_weight",
         },
         also=("InstanceSegmentation", "ImageSegmentation"),
     ),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from armature.arch import swin
-from armature.outputs.tasks import Backbone, Base
+from armature.outputs.tasks import Backbone
 
 LIKE = swin
 
 PREFIX = "model"
 
 HEADS = {
-    "MaskFormerSwinModel": Base(pick="mean"),
     "MaskFormerSwinBackbone": Backbone(
         norms="hidden_states_norms",
         eps=1e-5,

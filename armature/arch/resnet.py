@@ -7,6 +7,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from armature.arch import convolved
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Own, Pyramid, Stage
@@ -48,10 +49,13 @@ def spec(c: Config) -> Pyramid:
 
 
 def _stem(c: Config) -> Any:
+    from torch import nn
+
     from armature.layers.conv import ConvNorm, Stem
 
-    first = ConvNorm(c.num_channels, c.embedding_size, 7, stride=2, act=c.hidden_act)
-    return Stem(first, pool=True)
+    width = c.embedding_size
+    first = ConvNorm(c.num_channels, width, 7, stride=2, act=c.hidden_act)
+    return Stem(width, first, nn.MaxPool2d(3, stride=2, padding=1))
 
 
 def _block(c: Config, inputs: int, width: int, stride: int) -> Any:
@@ -80,14 +84,13 @@ def _block(c: Config, inputs: int, width: int, stride: int) -> Any:
 def rows(theirs: str = "") -> dict[str, str]:
     """Return the rows of names of a ResNet whose names begin with `theirs` on disk."""
     block = f"{theirs}encoder.stages.{{i}}.layers.{{j}}"
-    return {
-        "embed.first.conv": f"{theirs}embedder.embedder.convolution",
-        "embed.first.norm": f"{theirs}embedder.embedder.normalization",
-        "stages.{i}.blocks.{j}.steps.{k}.conv": f"{block}.layer.{{k}}.convolution",
-        "stages.{i}.blocks.{j}.steps.{k}.norm": f"{block}.layer.{{k}}.normalization",
-        "stages.{i}.blocks.{j}.short.conv": f"{block}.shortcut.convolution",
-        "stages.{i}.blocks.{j}.short.norm": f"{block}.shortcut.normalization",
-    }
+    return convolved(
+        {
+            "embed.steps.0": f"{theirs}embedder.embedder",
+            "stages.{i}.blocks.{j}.steps.{k}": f"{block}.layer.{{k}}",
+            "stages.{i}.blocks.{j}.short": f"{block}.shortcut",
+        }
+    )
 
 
 def timm_rows(theirs: str = "") -> dict[str, str]:
@@ -102,8 +105,8 @@ def timm_aliases(theirs: str = "") -> dict[str, str]:
 
 def _spellings() -> Iterator[tuple[str, str, str]]:
     """Yield our names, today's and timm's."""
-    yield "embed.first.conv", "embedder.embedder.convolution", "conv1"
-    yield "embed.first.norm", "embedder.embedder.normalization", "bn1"
+    yield "embed.steps.0.conv", "embedder.embedder.convolution", "conv1"
+    yield "embed.steps.0.norm", "embedder.embedder.normalization", "bn1"
     for i in range(4):
         ours, old = f"stages.{i}.blocks.{{j}}", f"layer{i + 1}.{{j}}"
         today = f"encoder.stages.{i}.layers.{{j}}"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from armature.arch import clip_text_model
+from armature.arch import clip_text_model, head_width
 from armature.config import Config
-from armature.model.spec import Own, Stack
+from armature.model.spec import Attention, Own, Stack
 from armature.outputs.tasks import Base
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from armature.layers.embed import Inputs
     from armature.outputs.heads import Given
 
 LIKE = clip_text_model
@@ -32,29 +30,28 @@ DEFAULTS = clip_text_model.DEFAULTS | {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    stack = clip_text_model.encoder(c, causal=False)
-    return replace(stack, embed=Own(lambda: _embed()(c)))
+    attention = Attention(c.num_attention_heads, head_width(c))
+    return clip_text_model.encoder(c, Own(lambda: _embed()(c)), attention)
 
 
 @cache
 def _embed() -> type[nn.Module]:
     from armature.layers import embed, position
 
-    class WholeRows(embed.BareTokens):
-        """Padding is embedded, too: hidden from others, it sees the text, and may stand for it."""
+    class LastColumnToo(embed.PaddedTokens):
+        """The last column stands for a text, padding or not."""
+
+        bare = True
 
         def __init__(self, c: Config) -> None:
             width = c.hidden_size
             place = position.Learned(c.max_position_embeddings, width, 0, None)
             super().__init__(c.vocab_size, width, position=place)
 
-        def forward(self, inputs: Inputs) -> Tensor:
-            if inputs.layout.index is not None and inputs.whole is not None:
-                inputs.keep_padding(0)
-                inputs.tokens = inputs.whole.flatten()
-            return super().forward(inputs)
+        def stands(self, ids: Tensor, real: Tensor) -> bool:
+            return not bool(real[:, -1].all())
 
-    return WholeRows
+    return LastColumnToo
 
 
 def _pooler(spec: Base, c: Config, body: Any) -> nn.Module:

@@ -51,8 +51,9 @@ def _frames(c: Config) -> Any:
     kernels = c.conv_kernel_sizes
     if len(kernels) != c.num_conv_layers:
         raise ConfigError(
-            f"config.json: conv_kernel_sizes names {len(kernels)} convolutions, but num_conv_layers "
-            f"is {c.num_conv_layers}\n  → compare both with the original's config.json"
+            f"config.json: conv_kernel_sizes names {len(kernels)} convolutions, but "
+            f"num_conv_layers is {c.num_conv_layers}\n"
+            "  → compare both with the original's config.json"
         )
     inner = [c.conv_channels] * (len(kernels) - 1)
     into = [c.input_feat_per_channel * c.input_channels, *(width // 2 for width in inner)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from armature.arch import head_width, sides
 from armature.config import Config
 from armature.model.spec import (
@@ -10,6 +12,7 @@ from armature.model.spec import (
     Dense,
     Dropout,
     LayerNorm,
+    Own,
     Patches,
     PatchTokens,
     Pre,
@@ -41,16 +44,18 @@ def spec(c: Config) -> Stack:
     return encoder(c, PatchTokens)
 
 
-def encoder(c: Config, kind: type[Patches]) -> Stack:
+def encoder(c: Config, kind: Callable[..., Patches | Own]) -> Stack:
     """Return ViT's stack with any kind of patches."""
     (down, across), (height, width) = sides(c.patch_size), sides(c.image_size)
+    grid = (height // down, width // across)
+    return stack(c, kind(c.hidden_size, (c.num_channels, down, across), grid))
+
+
+def stack(c: Config, embed: Patches | Own) -> Stack:
+    """Return ViT's blocks on these embeddings."""
     norm = LayerNorm(c.layer_norm_eps)
     return Stack(
-        embed=kind(
-            c.hidden_size,
-            (c.num_channels, down, across),
-            (height // down, width // across),
-        ),
+        embed=embed,
         block=Block(
             Pre(norm),
             Attention(c.num_attention_heads, head_width(c), bias=(c.qkv_bias, True)),

@@ -11,12 +11,12 @@ from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import Block, Dense, Dropout, LayerNorm, Own, Post, Pre, Stack
 from armature.outputs.tasks import (
+    CTC,
     Base,
     FrameClassifier,
     HiddenFrames,
     SoundClassifier,
     Speakers,
-    Transcriber,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+def without(*beginnings: str) -> dict[str, Any]:
+    """Return the defaults, less those of settings whose names begin so."""
+    return {key: value for key, value in DEFAULTS.items() if not key.startswith(beginnings)}
+
+
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     return encoder(c, Own(lambda: sounds(c)), adapted=c.get("adapter_attn_dim") is not None)
@@ -117,61 +122,60 @@ def sounds(c: Config, places: Callable[[], nn.Module] | None = None, **kinds: bo
         c: the config.
         places: makes what tells frames where they stand; None: one convolution, weight-normed.
         **kinds: `told`: results hold the features; `normed`: they are normed before they are
-            projected; `placed`: a norm follows where the blocks do not begin with one;
-            `masked`: there is a vector for hidden frames, whatever the config.
+            projected; `layered`: every convolution is normed, and `masked`: there is a vector for
+            hidden frames, whatever the config says.
     """
-    from armature.layers import sound, spans
+    from armature.layers import filters, sound, spans
     from armature.layers.norm import LayerNorm
 
     width, eps = c.hidden_size, c.layer_norm_eps
     time = (c.mask_time_prob, c.mask_time_length, c.mask_time_min_masks)
     channels = (c.mask_feature_prob, c.mask_feature_length, c.mask_feature_min_masks)
-    frames = _frames(c)
+    frames = _frames(c, "layer" if kinds.get("layered") else c.feat_extract_norm)
     normed = LayerNorm(frames.width, eps=eps) if kinds.get("normed", True) else None
-    placed = kinds.get("placed", not c.get("do_stable_layer_norm"))
     out = c.get("output_hidden_size") or width
     shape = (c.get("num_adapter_layers"), c.get("adapter_kernel_size"), c.get("adapter_stride"))
     parts = sound.Parts(
         frames,
         normed,
         _placing(c) if places is None else places(),
-        LayerNorm(width, eps=eps) if placed else None,
-        sound.Adapter(width, out, shape) if c.get("add_adapter") else None,
-        spans.Spans(time, channels) if c.apply_spec_augment else None,
+        None if c.get("do_stable_layer_norm") else LayerNorm(width, eps=eps),
+        filters.Adapter(width, out, shape) if c.get("add_adapter") else None,
+        spans.Spans(time, channels) if c.get("apply_spec_augment", True) else None,
     )
     masked = kinds.get("masked", False) or c.mask_time_prob > 0 or c.mask_feature_prob > 0
     kind = sound.SoundsTold if kinds.get("told", True) else sound.Sounds
     return kind(width, parts, masked=masked)
 
 
-def _frames(c: Config) -> Any:
+def _frames(c: Config, kind: str) -> Any:
     from torch import nn
 
-    from armature.layers import norm, sound
+    from armature.layers import filters, norm
 
     counts = {len(c.conv_dim), len(c.conv_kernel), len(c.conv_stride)}
-    if len(counts) > 1 or c.feat_extract_norm not in ("group", "layer"):
+    if len(counts) > 1 or kind not in ("group", "layer"):
         raise ConfigError(
             f"config.json: conv_dim, conv_kernel and conv_stride are {c.conv_dim}, {c.conv_kernel} "
             f"and {c.conv_stride}, one number each for a convolution, and feat_extract_norm is "
-            f"{c.feat_extract_norm!r}, 'group' or 'layer'\n"
+            f"{kind!r}, 'group' or 'layer'\n"
             "  → correct the file, or download it again"
         )
     shapes = list(zip(c.conv_dim, c.conv_kernel, c.conv_stride, strict=True))
     norms: list[Any] = [None] * len(shapes)
-    if c.feat_extract_norm == "layer":
+    if kind == "layer":
         norms = [norm.LayerNorm(width) for width in c.conv_dim]
     else:
         norms[0] = nn.GroupNorm(c.conv_dim[0], c.conv_dim[0])
-    return sound.Frames(shapes, norms, c.feat_extract_activation, bias=c.conv_bias)
+    return filters.Frames(shapes, norms, c.feat_extract_activation, bias=c.conv_bias)
 
 
 def _placing(c: Config) -> nn.Module:
-    from armature.layers import sound
+    from armature.layers import filters
 
     kernel, groups = c.num_conv_pos_embeddings, c.num_conv_pos_embedding_groups
-    conv = sound.NormedConvolution(c.hidden_size, kernel, groups)
-    return sound.Placing(conv, c.feat_extract_activation)
+    conv = filters.NormedConvolution(c.hidden_size, kernel, groups)
+    return filters.Placing(conv, c.feat_extract_activation)
 
 
 @cache
@@ -242,16 +246,21 @@ ALIASES = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
     "pos_conv_embed.conv.weight_v": "pos_conv_embed.conv.parametrizations.weight.original1",
 }
+# The first are for training, the next older spellings of that, the last for one head or another.
 UNUSED: tuple[str, ...] = (
     "num_feat_extract_layers", "layerdrop", "activation_dropout", "feat_proj_dropout",
-    "feat_quantizer_dropout", "num_negatives", "do_ctc", "freeze_feat_extract_train",
-    "gradient_checkpointing", "mask_channel_length", "mask_channel_min_space",
+    "feat_quantizer_dropout", "final_dropout", "num_negatives", "bos_token_id", "eos_token_id",
+    "do_ctc", "freeze_feat_extract_train", "mask_channel_length", "mask_channel_min_space",
     "mask_channel_other", "mask_channel_prob", "mask_channel_selection", "mask_time_min_space",
-    "mask_time_other", "mask_time_selection", "no_mask_channel_overlap", "no_mask_time_overlap")
+    "mask_time_other", "mask_time_selection", "no_mask_channel_overlap", "no_mask_time_overlap",
+    "vocab_size", "pad_token_id", "ctc_loss_reduction", "ctc_zero_infinity", "classifier_proj_size",
+    "use_weighted_layer_sum", "tdnn_dim", "tdnn_kernel", "tdnn_dilation", "xvector_output_dim",
+    "codevector_dim", "proj_codevector_dim", "num_codevector_groups", "num_codevectors_per_group",
+    "contrastive_logits_temperature", "diversity_loss_weight")
 
 HEADS = {
     "Wav2Vec2Model":         Base(),
-    "Wav2Vec2ForCTC":        Transcriber(dropout="final_dropout", out="lm_head"),
+    "Wav2Vec2ForCTC":        CTC(dropout="final_dropout", out="lm_head"),
     "Wav2Vec2ForPreTraining": HiddenFrames(dense="project_hid", codes="quantizer.codevectors",
                                        chooses="quantizer.weight_proj", project="project_q"),
     "Wav2Vec2ForSequenceClassification":   SoundClassifier(

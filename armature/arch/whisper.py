@@ -5,6 +5,7 @@ The encoder reads whole pieces of sound, silence too; keys have no bias.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from armature.config import Config
@@ -21,7 +22,7 @@ from armature.model.spec import (
     UnbiasedKeys,
     Untied,
 )
-from armature.outputs.tasks import Base, CausalLM, Transcriber
+from armature.outputs.tasks import Base, CausalLM, Scribe, SoundClassifier
 
 # fmt: off
 DEFAULTS = {
@@ -55,7 +56,9 @@ def spec(c: Config) -> Untied:
     """Return the anatomy."""
     place = Learned(c.max_target_positions)
     words = Tokens(c.vocab_size, c.d_model, position=place)
-    return Untied(_stack(c, "encoder", Own(lambda: _frames(c))), _stack(c, "decoder", words))
+    sizes = [(c.num_mel_bins, c.d_model, 3, 1), (c.d_model, c.d_model, 3, 2)]
+    frames = partial(_frames, sizes, c.max_source_positions)
+    return Untied(_stack(c, "encoder", Own(frames)), _stack(c, "decoder", words))
 
 
 def _stack(c: Config, half: str, embed: Tokens | Own) -> Stack:
@@ -75,11 +78,10 @@ def _stack(c: Config, half: str, embed: Tokens | Own) -> Stack:
     )
 
 
-def _frames(c: Config) -> Any:
+def _frames(sizes: list[tuple[int, int, int, int]], rows: int) -> Any:
     from armature.layers.frames import WholeFrames
 
-    sizes = [(c.num_mel_bins, c.d_model, 3, 1), (c.d_model, c.d_model, 3, 2)]
-    return WholeFrames(sizes, c.max_source_positions)
+    return WholeFrames(sizes, rows)
 
 
 PREFIX = "model"
@@ -114,9 +116,12 @@ UNUSED = ("scale_embedding", "activation_dropout", "encoder_layerdrop", "decoder
 
 HEADS = {
     "WhisperModel":                   Base(),
-    "WhisperForConditionalGeneration": Transcriber(out="proj_out", bias=False),
+    "WhisperForConditionalGeneration": Scribe(out="proj_out", bias=False),
     "WhisperForCausalLM":             CausalLM(
         out="proj_out", bias=False, shift=False, half="decoder"),
+    "WhisperForAudioClassification":  SoundClassifier(
+        blend="layer_weights", dense="projector", out="classifier", half="encoder", prefix="",
+        shown=True),  # HF
 }
 # fmt: on
 INPUTS = "whisper"

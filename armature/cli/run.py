@@ -1,8 +1,10 @@
-"""`armature run`: do a task on text from the command line, from files or from a pipe."""
+"""`armature run`: do a task on texts or pictures from the command line, files or a pipe."""
 
 from __future__ import annotations
 
+import base64
 import collections
+import io
 import itertools
 import json
 import sys
@@ -25,6 +27,10 @@ SHORT = {
     "summarize": "summarization",
     "translate": "translation",
     "generate": "text-generation",
+    "label": "image-classification",
+    "detect": "object-detection",
+    "segment": "image-segmentation",
+    "depth": "depth-estimation",
 }
 
 OPTIONS = [
@@ -42,6 +48,8 @@ OPTIONS = [
     click.option("--dtype", help="Numbers to compute with: float32, bfloat16, float16."),
     click.option("--allow-untrained-head", is_flag=True,
                  help="Answer even if the checkpoint holds no trained head for the task."),
+    click.option("--save", metavar="PICTURE", type=click.Path(dir_okay=False, path_type=Path),
+                 help="Draw what is found in a picture into a file: out.png, out-2.png…"),
     click.option("--json", "as_json", is_flag=True, help="One JSON value per input, for machines."),
 ]  # fmt: skip
 
@@ -57,12 +65,14 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any
     return add
 
 
-@click.command(short_help="Do a task on texts, files or a pipe.")
+@click.command(short_help="Do a task on texts, pictures, files or a pipe.")
 @click.argument("task")
 @click.argument("texts", nargs=-1, metavar="[TEXT|-]...")
 @with_options(OPTIONS)
 def run(task: str, texts: tuple[str, ...], **given: Any) -> None:
     """Do TASK on each TEXT; `-` (or no TEXT and a pipe) reads lines from stdin.
+
+    For tasks on pictures, a TEXT is the path of one.
 
     TASK is a pipeline's name (sentiment-analysis, ner, question-answering, fill-mask,
     zero-shot-classification, summarization, translation, text-generation, feature-extraction…) or
@@ -73,6 +83,7 @@ def run(task: str, texts: tuple[str, ...], **given: Any) -> None:
     armature run qa --question "Who left?" --file story.txt
     armature run fill-mask "Paris is the [MASK] of France." --set top_k=3
     cat reviews.txt | armature run sentiment - --json > scores.jsonl
+    armature run object-detection photo.jpg --model FOLDER --save found.png
     """  # noqa: D301 - \b keeps the lines as they are
     task = SHORT.get(task, task)
     _check(task)
@@ -92,11 +103,37 @@ def run(task: str, texts: tuple[str, ...], **given: Any) -> None:
     which = f"{pipe.task}: {pipe.model_note}, " if given["model"] else ""  # else it was said
     note(f"{which}ready after {time.perf_counter() - start:.1f} s")
     headed = len(texts) != 1 or bool(given["files"]) or texts == ("-",)
-    for one, result in _answers(pipe, itertools.chain([first], inputs), options):
+    answers = _answers(pipe, itertools.chain([first], inputs), options)
+    for number, (one, result) in enumerate(answers, 1):
+        if given["save"]:
+            _draw(result, given["save"], number)
         if given["as_json"]:
-            click.echo(json.dumps(result, ensure_ascii=False))
+            click.echo(json.dumps(result, ensure_ascii=False, default=plain))
         else:
             _show(pipe.task, one, result, headed=headed)
+
+
+def _draw(result: Any, path: Path, number: int) -> None:
+    """Draw what was found in a picture into a file; a number goes before its ending."""
+    if not hasattr(result, "save"):
+        raise click.UsageError("--save: only what is found in pictures can be drawn.")
+    path = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+    try:
+        result.save(path)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--save {path}: {error}") from error
+    note(f"wrote {path}")
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON has no word for: numbers of tensors as lists, images as data URLs."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if not hasattr(value, "getbands"):
+        return str(value)
+    file = io.BytesIO()
+    value.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _check(task: str) -> None:

@@ -96,6 +96,35 @@ def _vectors(_given: Any, result: Any) -> Iterator[str]:
     yield dim(f"{len(rows)} tokens × {len(rows[0])}{more}; --json has every number")
 
 
+def _things(_given: Any, result: Any) -> Iterator[str]:
+    """Draw a line for each mask: its label, its score if it has one, its share of the picture."""
+    width = max((columns_of(one["label"]) for one in result), default=0)
+    for one in result:
+        pixels = one["mask"].histogram()
+        share = 1 - pixels[0] / sum(pixels)
+        score = "" if one["score"] is None else f"  {one['score']:.3f}"
+        yield f"{pad(one['label'], width)}  {bar(share)}  {share:4.0%} of the picture{score}"
+    if not result:
+        yield dim("nothing was found")
+
+
+def _boxes(_given: Any, result: Any) -> Iterator[str]:
+    """Draw a line for each box: its label, its score, its corners."""
+    width = max((columns_of(one["label"]) for one in result), default=0)
+    for one in result:
+        corners = ", ".join(f"{side} {value}" for side, value in one["box"].items())
+        yield f"{pad(one['label'], width)}  {bar(one['score'])}  {one['score']:.3f}  {corners}"
+    if not result:
+        yield dim("nothing was found")
+
+
+def _depths(_given: Any, result: Any) -> Iterator[str]:
+    depth = result["predicted_depth"]
+    height, width = depth.shape
+    low, high = float(depth.min()), float(depth.max())
+    yield f"{width} × {height} depths from {low:.3f} to {high:.3f}; --save draws them"
+
+
 def _plain(_given: Any, result: Any) -> Iterator[str]:
     yield str(result)
 
@@ -104,6 +133,10 @@ SHOWN: dict[str, Callable[[Any, Any], Iterator[str]]] = {
     "text-classification": _labels,
     "sentiment-analysis": _labels,
     "image-classification": _labels,
+    "zero-shot-image-classification": _labels,
+    "image-segmentation": _things,
+    "object-detection": _boxes,
+    "depth-estimation": _depths,
     "zero-shot-classification": _zero_shot,
     "fill-mask": _fills,
     "token-classification": _spans,

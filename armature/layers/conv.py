@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from armature.layers.act import activation
 from armature.layers.context import Context
+from armature.layers.drop import Skipping
 from armature.layers.patches import Convolution, Images, checked
 
 
@@ -47,6 +48,21 @@ def freeze(body: nn.Module) -> nn.Module:
     return body
 
 
+class SameConvolution(Convolution):
+    """A convolution that pads as TensorFlow does: by the size of the map, and rather at its end."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, height, width) → (B, D, ⌈height / stride⌉, ⌈width / stride⌉)."""
+        pads: list[int] = []
+        for axis in (1, 0):  # the last dimension comes first
+            size, kernel, step = input.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            total = max(kernel - (size % step or step), 0)
+            apart = self.dilation[axis]
+            pads += [total // 2 * apart, (total - total // 2) * apart]
+        x = F.pad(input, pads)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
 def dilate(stage: nn.Module) -> None:
     """Let a stage keep the resolution of its input: its convolutions reach further instead."""
     first: Any = True
@@ -62,6 +78,8 @@ def dilate(stage: nn.Module) -> None:
 class ConvNorm(nn.Module):
     """A convolution without a bias, its batch norm, and perhaps an activation."""
 
+    kind = Convolution
+
     def __init__(  # noqa: PLR0913
         self,
         inputs: int,
@@ -75,12 +93,13 @@ class ConvNorm(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.conv = Convolution(
+        self.width = outputs
+        self.conv = self.kind(
             inputs,
             outputs,
             kernel,
             stride=stride,
-            padding=kernel // 2 * dilation,
+            padding=(kernel - 1) // 2 * dilation,
             groups=groups,
             dilation=dilation,
             bias=False,
@@ -93,7 +112,42 @@ class ConvNorm(nn.Module):
         return self.act(self.norm(self.conv(x)))
 
 
-class Residual(nn.Module):
+class SameConvNorm(ConvNorm):
+    """Its convolution pads as TensorFlow does."""
+
+    kind = SameConvolution
+
+
+class PaddedConvNorm(ConvNorm):
+    """Zeros around the map are counted out: so many before it, so many after, on both axes."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, pads: tuple[int, int], **how: Any
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, **how)
+        self.conv.padding = (0, 0)
+        self.pads = pads
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, height, width) → (B, outputs, …)."""
+        return super().forward(F.pad(x, (*self.pads, *self.pads)))
+
+
+class Excitation(nn.Module):
+    """Each channel times a share that all of them tell, by their means (Hu et al., 2017)."""
+
+    def __init__(self, width: int, inner: int, act: str = "relu") -> None:
+        super().__init__()
+        self.down = Convolution(width, inner, 1)
+        self.up = Convolution(inner, width, 1)
+        self.act = activation(act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, height, width) → the same."""
+        return x * self.up(self.act(self.down(x.mean((2, 3), keepdim=True)))).sigmoid()
+
+
+class Residual(Skipping):
     """Steps one after another and, beside them, the map that goes in (He et al., 2015).
 
     x ─┬─ step ─ step ─ … ─ + ─ act ─
@@ -101,7 +155,11 @@ class Residual(nn.Module):
     """
 
     def __init__(
-        self, width: int, steps: list[nn.Module], short: nn.Module | None, act: str
+        self,
+        width: int,
+        steps: list[nn.Module],
+        short: nn.Module | None = None,
+        act: str = "linear",
     ) -> None:
         super().__init__()
         self.width = width
@@ -109,30 +167,42 @@ class Residual(nn.Module):
         self.short = short
         self.act = activation(act)
 
-    def forward(self, x: Tensor, context: Context) -> Tensor:
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
         """(B, C, height, width) → (B, D, …)."""
         y = x
         for step in self.steps:
             y = step(y)
-        return self.act(y + (x if self.short is None else self.short(x)))
+        return self.act(self.skip(y) + (x if self.short is None else self.short(x)))
+
+
+class Straight(Residual):
+    """Steps one after another, and nothing beside them."""
+
+    def forward(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """(B, C, height, width) → (B, D, …)."""
+        for step in self.steps:
+            x = step(x)
+        return x
 
 
 class Stem(nn.Module):
-    """Images → a pyramid's first map: a convolution, and perhaps the largest of its neighbours."""
+    """Images → a pyramid's first map, step by step; the first one reads pixels."""
 
     mask = None  # no patch is ever hidden
 
-    def __init__(self, first: ConvNorm, *, pool: bool = False) -> None:
+    def __init__(self, width: int, *steps: nn.Module) -> None:
         super().__init__()
-        self.first, self.pool = first, pool
-        self.width = first.conv.out_channels
+        self.width = width
+        self.steps = nn.ModuleList(steps)
 
     @property
     def patch(self) -> Convolution:
         """The convolution that reads pixels."""
-        return self.first.conv
+        return next(part for part in self.modules() if isinstance(part, Convolution))
 
     def forward(self, images: Images) -> Tensor:
         """Images (B, C, height, width) → (B, D, …)."""
-        x = self.first(checked(images.pixels, self.patch.weight))
-        return F.max_pool2d(x, 3, stride=2, padding=1) if self.pool else x
+        x = checked(images.pixels, self.patch.weight)
+        for step in self.steps:
+            x = step(x)
+        return x

@@ -33,6 +33,9 @@ class Inputs:
             self.layout = Layout(whole, old.width, old.device, past=old.past, hidden=hidden)
             if self.tokens is not None:
                 self.tokens = old.unpack(self.tokens, pad).flatten()
+            for name in ("types", "positions"):
+                value = getattr(self, name)
+                setattr(self, name, None if value is None else old.unpack(value).flatten())
             if self.embeds is not None:
                 self.embeds = old.unpack(self.embeds).flatten(0, 1)
 
@@ -137,7 +140,21 @@ class ScaledTokens(Tokens):
         return self.scale
 
 
-class BareTokens(Tokens):
-    """Embeddings of a stack whose last states callers see before their norm."""
+class PaddedTokens(Tokens):
+    """Padding may stand for a text: it is embedded, too, and sees the text that it is hidden from.
 
-    bare = True
+    `stands` says whether one of these texts (B, T), given where it is real, needs it.
+    """
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Packed inputs → (N, D); with the padding where it is needed."""
+        whole = inputs.whole
+        if inputs.layout.index is not None and whole is not None:
+            if self.stands(whole, inputs.layout.mask):
+                inputs.keep_padding(0)
+                inputs.tokens = whole.flatten()
+        return super().forward(inputs)
+
+    def stands(self, ids: Tensor, real: Tensor) -> bool:
+        """Return whether padding stands for any text: what is in the first column does."""
+        return not bool(real[:, 0].all())

@@ -14,6 +14,7 @@ from armature.batch import Layout
 from armature.errors import ArgumentError
 from armature.layers.embed import Inputs
 from armature.layers.position import Learned
+from armature.layers.sound import LENGTHS
 
 
 class Strided(nn.Conv1d):
@@ -43,7 +44,7 @@ class Frames(nn.Module):
     """Base of the front ends: frames of a spectrum, made fewer, as packed tokens."""
 
     takes: tuple[str, ...] = ("input_features", "attention_mask")
-    of_task: tuple[str, ...] = ()
+    convs: Any  # Strided, one after another
 
     def __init__(self, sizes: list[tuple[int, int, int, int]]) -> None:
         """Build convolutions of these sizes: channels in and out, kernel, stride."""
@@ -138,7 +139,8 @@ class WholeFrames(Frames):
                 f"{rows * self.strides}: let the feature extractor pad or cut sounds to that"
             )
         layout = Layout((rows,) * len(features), rows, features.device)
-        return Inputs(layout, further={"features": features})
+        lengths = torch.full((len(features),), rows)
+        return Inputs(layout, further={"features": features, LENGTHS: lengths})
 
     def shrink(self, mask: Tensor, width: int) -> None:
         """Return None: silence is read, too."""

@@ -13,6 +13,14 @@ class LayerNorm(nn.LayerNorm):
         """Leave the weights as they are: they are filled once, by a file or by the model."""
 
 
+class MapLayerNorm(LayerNorm):
+    """Layer normalisation over the channels of each place of a map."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, height, width) → the same."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class HeadsLayerNorm(nn.Module):
     """Layer normalisation of each head alone, with weights of its own and no biases."""
 

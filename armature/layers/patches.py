@@ -68,6 +68,7 @@ class Patches(nn.Module):
     """One vector for each square of an image, perhaps normed, masked and placed."""
 
     smooth = False  # positions, where they are stretched: nothing is skipped where they shrink
+    stretching = "bicubic"  # how trained positions are, over images of another size
     of_task = ("mask",)  # weights that a task adds: a checkpoint of another one lacks them
 
     def __init__(
@@ -138,7 +139,7 @@ class Patches(nn.Module):
                 "positions with interpolate_pos_encoding=True"
             )
         wide = table.permute(0, 3, 1, 2).float()
-        wide = F.interpolate(wide, tuple(size), mode="bicubic", antialias=self.smooth)
+        wide = F.interpolate(wide, tuple(size), mode=self.stretching, antialias=self.smooth)
         return wide.permute(0, 2, 3, 1).to(table.dtype)
 
 
@@ -186,6 +187,10 @@ class PatchTokens(Patches):
 
     def forward(self, inputs: Inputs) -> Tensor:  # type: ignore[override]
         """Images → (N, D): of each the vectors that stand for it, then its patches."""
+        return self.dropout(torch.cat(self.pieces(inputs), 1).flatten(0, 1))
+
+    def pieces(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Images → (B, few, D) vectors that stand for each, (B, patches, D)."""
         images: Images = inputs.further["images"]
         pixels = checked(images.pixels, self.patch.weight)
         x = self.patch(pixels).permute(0, 2, 3, 1)  # (B, down, across, D)
@@ -197,8 +202,8 @@ class PatchTokens(Patches):
             stretch = images.interpolate or self.stretches
             x = x + self._positions(table, x.shape[1:3], interpolate=stretch)
             first = [one + self.position[:, i : i + 1] for i, one in enumerate(first)]
-        first = [one.expand(len(pixels), -1, -1) for one in first]
-        return self.dropout(torch.cat((*first, x.flatten(1, 2)), 1).flatten(0, 1))
+        whole = torch.cat(first, 1) if first else x.new_zeros(1, 0, self.width)
+        return whole.expand(len(pixels), -1, -1), x.flatten(1, 2)
 
     def map(self, x: Tensor, inputs: Inputs) -> Tensor:
         """Packed states (N, D) → (B, D, down, across) of the patches alone."""
@@ -221,4 +226,8 @@ class Merge(nn.Module):
             x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         squares = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (B, h, 2, w, 2, D)
         four = squares.permute(0, 1, 3, 4, 2, 5).flatten(3)  # columns before rows
-        return self.reduce(self.norm(four)).permute(0, 3, 1, 2)
+        return self.join(four).permute(0, 3, 1, 2)
+
+    def join(self, x: Tensor) -> Tensor:
+        """(…, 4 · D) → (…, 2 · D)."""
+        return self.reduce(self.norm(x))

@@ -1,6 +1,8 @@
-"""Queries: trained vectors that look at an image, each for one thing in it (Carion et al., 2020)."""
+"""Queries: trained vectors that look at an image, one for each thing (Carion et al., 2020)."""
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +133,7 @@ class Perceptron(nn.Module):
 
     def __init__(self, *widths: int) -> None:
         super().__init__()
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = itertools.pairwise(widths)
         self.maps = nn.ModuleList(Linear(one, two) for one, two in pairs)
 
     def forward(self, x: Tensor) -> Tensor:

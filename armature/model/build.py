@@ -139,11 +139,16 @@ def _pyramid(anatomy: spec.Pyramid) -> Pyramid:
         made = _stage(stage)
         stages.append(made)
         channels.append(made.width)
-    norm = None if anatomy.norm is None else build_norm(anatomy.norm, channels[-1])
-    pyramid = Pyramid(embedding, stages, norm, tuple(channels))
+    pyramid = Pyramid(embedding, stages, _map_norm(anatomy, channels[-1]), tuple(channels))
     pyramid.first = int(isinstance(anatomy, spec.Stemless))
     _set_dropout(pyramid, anatomy.dropout)
     return pyramid
+
+
+def _map_norm(anatomy: spec.Pyramid, width: int) -> nn.Module | None:
+    if isinstance(anatomy.norm, spec.Own):
+        return anatomy.norm.make()
+    return None if anatomy.norm is None else norm.MapLayerNorm(width, eps=anatomy.norm.eps)
 
 
 def _stage(anatomy: spec.Stage) -> Stage:
@@ -156,9 +161,10 @@ def _stage(anatomy: spec.Stage) -> Stage:
             continue
         assert isinstance(block.attn, spec.Attention)
         blocks.append(build_block(block, block.attn.heads * block.attn.width))
-    if isinstance(anatomy.blocks[0], spec.Own):
-        return MapStage(blocks, down, blocks[-1].width, early=early)
-    return Stage(blocks, down, blocks[-1].attn.heads * blocks[-1].attn.head_width, early=early)
+    if not isinstance(anatomy.blocks[0], spec.Own):
+        return Stage(blocks, down, blocks[-1].attn.heads * blocks[-1].attn.head_width, early=early)
+    kind = Stage if getattr(blocks[0], "packed", False) else MapStage
+    return kind(blocks, down, blocks[-1].width, early=early)
 
 
 def _width(description: spec.Tokens | spec.Patches | spec.Own, made: nn.Module) -> int:
@@ -176,8 +182,8 @@ def build_embed(description: spec.Tokens | spec.Patches | spec.Own) -> nn.Module
             return description.make()
         case spec.Tokens():
             place, width = description.position, description.width
-            kinds = {spec.ScaledTokens: embed.ScaledTokens, spec.BareTokens: embed.BareTokens}
-            return kinds.get(type(description), embed.Tokens)(
+            scaled = isinstance(description, spec.ScaledTokens)
+            return (embed.ScaledTokens if scaled else embed.Tokens)(
                 description.vocab,
                 width,
                 position=None if place is None else _position(place, width),

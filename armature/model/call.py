@@ -31,13 +31,13 @@ class Asked:
     def record(self, stack: Stack) -> Record:
         """Return an empty record of what is to be seen of a stack."""
         states = layers(self.states, stack.depth + 1, "output_hidden_states")
-        attentions = layers(self.attentions, stack.depth, "output_attentions")
+        attentions = layers(self.attentions, shown(stack), "output_attentions")
         return record(states, attentions, router=self.router)
 
     def seen(self, stack: Stack, record: Record, layout: Layout) -> dict[str, Any]:
         """Return hidden_states, attentions and cross_attentions as users know them."""
         states = layers(self.states, stack.depth + 1, "output_hidden_states")
-        attentions = layers(self.attentions, stack.depth, "output_attentions")
+        attentions = layers(self.attentions, shown(stack), "output_attentions")
         kept = {i: layout.unpack(x) for i, x in record.kept_states.items()}
         if self.choices and stack.depth in kept:
             kept[stack.depth] = kept[stack.depth].unflatten(0, (-1, self.choices))
@@ -47,6 +47,11 @@ class Asked:
             "attentions": recorded(record.kept_attentions, attentions),
             "cross_attentions": recorded(crossed, attentions) if crossed else None,
         }
+
+
+def shown(body: Any) -> int:
+    """Return how many attentions a caller can see of a stack or a pyramid."""
+    return getattr(body, "attentions", body.depth)
 
 
 def pack(

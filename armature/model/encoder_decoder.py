@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from armature.layers.linear import Linear
@@ -26,6 +28,10 @@ class EncoderDecoder(nn.Module):
         """Encoder's states (M, D) → what the decoder attends to."""
         return memory
 
+    def told(self, states: Tensor) -> Tensor:
+        """Encoder's states (B, S, D) → what a result calls its last."""
+        return states
+
     def shows(self, _ids: Tensor, _pad: int | None) -> Tensor | None:
         """Return which decoder inputs (B, T) made of labels count; None: all."""
         return None
@@ -34,15 +40,27 @@ class EncoderDecoder(nn.Module):
 class Joined(EncoderDecoder):
     """Two stacks that were trained apart; a linear map joins them where their widths differ."""
 
-    reads = ("token_type_ids", "position_ids")
-
-    def __init__(self, encoder: Stack, decoder: Stack, widths: tuple[int, int]) -> None:
+    def __init__(self, encoder: Any, decoder: Stack, widths: tuple[int, int] | None) -> None:
         super().__init__(encoder, decoder, shared=False)
-        self.join = Linear(*widths) if widths[0] != widths[1] else None
+        self.join = None if widths is None else Linear(*widths)
 
     def bridge(self, memory: Tensor) -> Tensor:
         """Encoder's states (M, D) → what the decoder attends to."""
         return memory if self.join is None else self.join(memory)
+
+
+class JoinedSounds(Joined):
+    """Two stacks, of which the first reads sounds."""
+
+    def told(self, states: Tensor) -> Tensor:
+        """Return the states as the decoder sees them."""
+        return self.bridge(states)  # HF: here alone, behind the map that joins the widths
+
+
+class JoinedTexts(Joined):
+    """Two stacks that both read texts."""
+
+    reads = ("token_type_ids", "position_ids")
 
     def shows(self, ids: Tensor, pad: int | None) -> Tensor | None:
         """Return which decoder inputs (B, T) made of labels count: all but padding."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from armature.batch import Layout
 from armature.layers.context import Context, Record
+from armature.layers.embed import Inputs
 from armature.layers.patches import Images
 from armature.layers.windows import Grid
 
@@ -16,6 +18,7 @@ class Stage(nn.Module):
     """Blocks of one resolution on packed tokens, and what halves the map before or after them."""
 
     attentions = 1  # how many a caller can see: the last block's
+    flat = True  # a caller sees its map as tokens
 
     def __init__(
         self, blocks: list[nn.Module], down: nn.Module | None, width: int, *, early: bool = False
@@ -62,8 +65,13 @@ class MapStage(Stage):
 
     @property
     def attentions(self) -> int:  # type: ignore[override]
-        """How many attentions a caller can see: those of all blocks."""
-        return len(self.blocks)
+        """How many attentions a caller can see: those of all blocks that have one."""
+        return sum(getattr(block, "attends", False) for block in self.blocks)
+
+    @property
+    def flat(self) -> bool:
+        """Whether a caller sees its map as tokens."""
+        return getattr(self.blocks[-1], "flat", False)
 
     def run(self, x: Tensor, layer: int, record: Record, *, shrink: bool) -> Tensor:
         """Send maps (B, C, height, width) through the blocks."""
@@ -72,9 +80,10 @@ class MapStage(Stage):
 
     def forward(self, x: Tensor, context: Context, layer: int) -> Tensor:
         """(B, C, height, width) → (B, D, …)."""
-        for index, block in enumerate(self.blocks):
-            context.layer = layer + index
+        for block in self.blocks:
+            context.layer = layer
             x = block(x, context)
+            layer += getattr(block, "attends", False)
         return x
 
 
@@ -104,6 +113,11 @@ class Pyramid(nn.Module):
         return len(self.stages)
 
     @property
+    def width(self) -> int:
+        """D of what comes out."""
+        return getattr(self.norm, "width", self.channels[-1])
+
+    @property
     def takes(self) -> tuple[str, ...]:
         """The arguments of a call that it reads."""
         return getattr(self.embed, "takes", ("pixel_values",))
@@ -125,7 +139,25 @@ class Pyramid(nn.Module):
             x = stage.leave(stage.run(stage.enter(x), layer, record, shrink=True))
             x = _keep(x, index + 1, record)
             layer += stage.attentions
-        return x if self.norm is None else self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return x if self.norm is None else self.norm(x)
+
+    def open(self, given: Mapping[str, Any]) -> Inputs:
+        """Return the inputs of a call with images, for `read`.
+
+        Raises:
+            ArgumentError: there is no image.
+        """
+        images = Images.of(given)
+        layout = Layout((0,) * len(images.pixels), 0, images.pixels.device)
+        return Inputs(layout, further={"images": images})
+
+    def read(self, inputs: Inputs, record: Record) -> Tensor:
+        """Images → the last map as tokens (N, D), and the states of all maps as packed tokens."""
+        x = self(inputs.further["images"], record)
+        rows, _, height, width = x.shape
+        inputs.layout = Layout((height * width,) * rows, height * width, x.device)
+        record.kept_states = {i: _tokens(state) for i, state in record.kept_states.items()}
+        return _tokens(x)
 
     def features(self, images: Images, record: Record) -> None:
         """Keep the maps asked for as each stage leaves them, and go no further than the last."""
@@ -136,6 +168,11 @@ class Pyramid(nn.Module):
             x = x if index == 0 else self.stages[index - 1].leave(x)
             x = _keep(stage.run(stage.enter(x), layer, record, shrink=False), index + 1, record)
             layer += stage.attentions
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, D, height, width) → (N, D)."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def _keep(x: Tensor, index: int, record: Record) -> Tensor:

@@ -132,11 +132,6 @@ class ScaledTokens(Tokens):
 
 
 @dataclass(frozen=True)
-class BareTokens(Tokens):
-    """The last states that callers see are those before the last norm."""
-
-
-@dataclass(frozen=True)
 class Patches:
     """An image cut into squares, each embedded by one convolution."""
 
@@ -338,7 +333,7 @@ class Pyramid:
 
     embed: Patches | Own
     stages: tuple[Stage, ...]
-    norm: Norm | None = None
+    norm: Norm | Own | None = None  # of the last map; one's own may be any organ that ends it
     dropout: Dropout = Dropout()
 
 

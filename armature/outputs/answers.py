@@ -43,7 +43,7 @@ PLAIN: dict[type[tasks.Head], type[ModelOutput]] = {
     tasks.ImageClassifier: results.ImageClassifierOutput,
     tasks.MaskedImage: results.MaskedImageModelingOutput,
     tasks.Backbone: results.BackboneOutput,
-    tasks.Transcriber: results.CausalLMOutput,
+    tasks.CTC: results.CausalLMOutput,
     tasks.SoundClassifier: results.SequenceClassifierOutput,
     tasks.FrameClassifier: results.TokenClassifierOutput,
     tasks.Speakers: hearing.XVectorOutput,

@@ -12,6 +12,7 @@ from armature.errors import ConfigError
 from armature.model import spec
 from armature.model.build import build
 from armature.model.call import Asked
+from armature.model.composite import Composite
 from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 from armature.outputs import tasks
@@ -31,8 +32,11 @@ class Backbone(nn.Module):
         body: Any = build(anatomy)
         if not isinstance(body, Pyramid | Stack):
             raise ConfigError(f"config.json: {config.data.get('model_type')!r} is no backbone")
+        if hasattr(body.embed, "learn_mask") and config.get("use_mask_token", False):
+            body.embed.learn_mask()
         self.body = body
-        self.maps: Any = build_image_head(head, config, body)
+        make = head.make or build_image_head
+        self.maps: Any = make(head, config, body)
 
     @property
     def channels(self) -> list[int]:
@@ -46,3 +50,23 @@ class Backbone(nn.Module):
         inputs, record = self.body.embed.open(given), asked.record(self.body)
         _, found = see_tokens(self.body, self.maps, inputs, record, given)
         return found | asked.seen(self.body, record, inputs.layout)
+
+
+class OnBackbone(Composite):
+    """A backbone alone: what is made of its maps is the business of a head."""
+
+    fields = ("feature_maps", "hidden_states", "attentions")
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.takes = backbone.body.takes if isinstance(backbone.body, Pyramid) else self.takes
+
+    @property
+    def stack(self) -> Any:
+        """The body that embeds images."""
+        return self.backbone.body
+
+    def answer(self, given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+        """Return the fields of the result for a call's arguments, and what heads read beside."""
+        return self.backbone(given, asked)

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from armature.batch import Layout, extremes
+from armature.batch import Layout
 from armature.config import Config
-from armature.errors import ArgumentError
 from armature.layers.act import activation
 from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 from armature.outputs import losses, tasks
 from armature.outputs.beams import Beams
 from armature.outputs.chain import LinearChain, inside_after_begin
+from armature.outputs.picking import Given, pick
 from armature.outputs.summary import Summary, rate
-
-
-@dataclass
-class Given:
-    """What a head may need of a call beside the hidden states."""
-
-    layout: Layout
-    tokens: Tensor | None = None  # (N,) packed ids of the sequence that the states belong to
-    source: Tensor | None = None  # (B, T) ids as given, where a head looks for the end of a text
-    labels: dict[str, Tensor] = field(default_factory=dict)
-    choices: int = 1  # continuations of each sequence
-    mask: Tensor | None = None  # (B, T) as given, where the body keeps padding among the tokens
-    leading: int = 0  # tokens before the patches of an image
-    further: dict[str, Any] = field(default_factory=dict)  # what embeddings of one's own tell
 
 
 class Spare(nn.Module):
@@ -330,58 +315,6 @@ class Ends(HeadModule):
         return {"loss": loss, "start_logits": starts, "end_logits": ends}
 
 
-def pick(x: Tensor, given: Given, which: tasks.Pick, config: Config) -> Tensor:
-    """Return the (B, D) states of the tokens that stand for their sequences."""
-    layout = given.layout
-    if which == "eos":
-        return layout.unpack(x)[_eos(given, config)]
-    if which == "eot":
-        return layout.unpack(x)[_eot(given, config)]
-    if which == "mean":
-        return layout.unpack(x).sum(1) / layout.mask.sum(1, keepdim=True).to(x.dtype)
-    if which in ("patches", "both"):
-        whole = layout.unpack(x)
-        mean = whole[:, given.leading :].mean(1)
-        return mean if which == "patches" else torch.cat((whole[:, 0], mean), -1)
-    starts, ends = layout.ends
-    if which == "first":
-        return x[starts]
-    pad = config.stated("pad_token_id")  # null: there is none, whatever the default
-    if which == "last" and given.tokens is not None and pad is not None:
-        # HF: the last token that differs from the padding id, even where the mask keeps padding.
-        real = given.tokens != pad
-        ranks = torch.where(real, torch.arange(x.shape[0], device=x.device), -1)
-        best = ranks.new_full((layout.rows,), -1).scatter_reduce(0, layout.row_of, ranks, "amax")
-        ends = torch.where(best >= 0, best, starts)
-    return x[ends]
-
-
-def _eos(given: Given, config: Config) -> tuple[Tensor, Tensor]:
-    """Return rows and columns of the last end-of-text token of each row."""
-    if given.source is None:
-        raise ArgumentError("this head reads the end-of-text token: give input_ids")
-    found = given.source == config.eos_token_id
-    seen = extremes(found.any(1).long())
-    if seen and seen[0] == 0:
-        raise ArgumentError(
-            f"every row of input_ids needs the end-of-text token {config.eos_token_id}: "
-            "tokenize with add_special_tokens=True and without cutting it off"
-        )
-    width = found.shape[1]
-    columns = torch.where(found, torch.arange(width, device=found.device), -1).amax(1)
-    return torch.arange(found.shape[0], device=found.device), columns
-
-
-def _eot(given: Given, config: Config) -> tuple[Tensor, Tensor]:
-    """Return rows and columns of the first end-of-text token of each row."""
-    if given.source is None:
-        raise ArgumentError("this head reads the end-of-text token: give input_ids")
-    ids = given.source
-    # HF: configs that call it 2 are wrong; it is the greatest id there is.
-    marks = ids if config.eos_token_id == 2 else (ids == config.eos_token_id).int()
-    return torch.arange(len(ids), device=ids.device), marks.argmax(1)
-
-
 def _real(labels: Tensor, given: Given) -> Tensor:
     """Return labels (B, T) of which those at padding do not count."""
     return labels.masked_fill(~given.layout.mask.to(labels.device), losses.IGNORED)
@@ -402,7 +335,8 @@ def build_head(
         The head, or None where a class has no parts of its own beside the body.
     """
     if isinstance(spec, tasks.Base):
-        return Pooler(spec, config, (width, width, 0)) if spec.pools else None
+        inner = int(config.get("pooler_output_size") or width)
+        return Pooler(spec, config, (width, inner, 0)) if spec.pools else None
     if isinstance(spec, tasks.WordHead):
         sizes = (width, words[1], words[0])
         if isinstance(spec, tasks.PreTraining):

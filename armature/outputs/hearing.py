@@ -23,6 +23,7 @@ class ContrastOutput(ModelOutput):
     """Frames and the codes of what they hid (B, T, width), the perplexity of codes, and losses."""
 
     loss: Found = None
+    logits: Found = None
     projected_states: Found = None
     projected_quantized_states: Found = None
     codevector_perplexity: Found = None

@@ -14,7 +14,7 @@ from armature.errors import ArgumentError, ConfigError
 from armature.layers.context import Record
 from armature.layers.embed import Inputs
 from armature.layers.linear import Linear
-from armature.layers.norm import LayerNorm
+from armature.layers.norm import MapLayerNorm
 from armature.layers.patches import Convolution, Images
 from armature.model import call
 from armature.model.pyramid import Pyramid
@@ -26,6 +26,8 @@ from armature.outputs.heads import Given, Sequences, read
 class FeatureMaps(nn.Module):
     """The maps of the stages that the config asks for, each perhaps normed."""
 
+    flat = False  # whether hidden states are tokens, although features are maps
+
     def __init__(self, spec: tasks.Backbone, config: Config, channels: tuple[int, ...]) -> None:
         super().__init__()
         names = ["stem", *(f"stage{index}" for index in range(1, len(channels)))]
@@ -36,14 +38,14 @@ class FeatureMaps(nn.Module):
         if spec.norms:
             pairs = zip(self.names, self.channels, strict=True)
             eps = float(read(spec.eps, config))
-            self.norms = nn.ModuleDict({name: LayerNorm(width, eps) for name, width in pairs})
+            self.norms = nn.ModuleDict({name: MapLayerNorm(width, eps) for name, width in pairs})
 
     def forward(self, maps: Mapping[int, Tensor]) -> tuple[Tensor, ...]:
         """Stage → (B, D, height, width) → the maps asked for, in their order."""
         found = [maps[index] for index in self.stages]
         if self.norms is not None:
             pairs = zip(self.norms.values(), found, strict=True)
-            found = [norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, x in pairs]
+            found = [norm(x) for norm, x in pairs]
         return tuple(x.contiguous() for x in found)
 
 
@@ -73,6 +75,14 @@ class PatchHead(nn.Module):
 
     def read(self, sight: Sight) -> dict[str, Any]:
         """Return the fields of the result."""
+        raise NotImplementedError(f"{type(self).__name__} does not read anything")
+
+
+class StageHead(nn.Module):
+    """Base of heads that read the maps of all of a pyramid's stages."""
+
+    def forward(self, maps: list[Tensor], labels: Tensor | None) -> dict[str, Any]:
+        """Maps (B, C, height, width) → the fields of the result."""
         raise NotImplementedError(f"{type(self).__name__} does not read anything")
 
 
@@ -232,14 +242,19 @@ def see(
         record = call.record((*states, *head.stages), shares)
         body.features(images, record)
         found: dict[str, Any] = {"feature_maps": head(record.kept_states)}
-        found["hidden_states"] = _maps(record, states)
+        found["hidden_states"] = maps = _maps(record, states)
+        if maps and head.flat:
+            found["hidden_states"] = tuple(x.flatten(2).transpose(1, 2) for x in maps)
     else:
-        record = call.record(states, shares)
+        every = range(body.first, body.depth + 1) if isinstance(head, StageHead) else ()
+        record = call.record((*states, *every), shares)
         found = _read(body, head, images, record, given.get("labels"))
         found["hidden_states"] = maps = _maps(record, states)
         if maps and not body.maps:
             found["reshaped_hidden_states"] = maps
-            found["hidden_states"] = tuple(x.flatten(2).transpose(1, 2) for x in maps)
+        if maps:
+            pairs = zip(states, maps, strict=True)
+            found["hidden_states"] = tuple(_shown(body, index, x) for index, x in pairs)
     found["attentions"] = call.recorded(record.kept_attentions, shares) or None
     return found
 
@@ -255,9 +270,18 @@ def _read(
     x = body(images, record)  # (B, D, height, width)
     if isinstance(head, Pixels):
         return head(x, images, body.embed.patch.kernel_size)
+    if isinstance(head, StageHead):
+        maps = [record.kept_states[index] for index in range(body.first, body.depth + 1)]
+        return head(maps, labels)
     rows, _, height, width = x.shape
     layout = Layout((height * width,) * rows, height * width, x.device)
     tokens = x.permute(0, 2, 3, 1).flatten(0, 2)
     given = Given(layout, labels={} if labels is None else {"labels": labels})
     found = {} if head is None else head(tokens, given)
-    return found | {"last_hidden_state": x if body.maps else layout.unpack(tokens)}
+    return found | {"last_hidden_state": _shown(body, body.depth, x)}
+
+
+def _shown(body: Pyramid, index: int, x: Tensor) -> Tensor:
+    """Return a map (B, D, height, width) as users know it: as tokens (B, N, D), or as it is."""
+    flat = body.stages[max(index - 1, 0)].flat
+    return x.flatten(2).transpose(1, 2) if flat else x

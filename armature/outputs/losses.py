@@ -87,6 +87,31 @@ def pixels(made: Tensor, images: Tensor, hidden: Tensor) -> Tensor:
     return apart.sum() / (hidden.sum() + 1e-5) / made.shape[1]
 
 
+def places(scores: Tensor, labels: Tensor, ignored: int) -> Tensor:
+    """Cross-entropy of the places of images: scores (B, labels, h, w), labels (B, height, width).
+
+    Scores are stretched to the labels first; one score alone is a yes-or-no question. Places with
+    the label `ignored` do not count.
+    """
+    size = (labels.shape[-2], labels.shape[-1])
+    scores = F.interpolate(scores.float(), size, mode="bilinear", align_corners=False)
+    labels = labels.to(scores.device)
+    if scores.shape[1] > 1:
+        return F.cross_entropy(scores, labels, ignore_index=ignored)
+    real = (labels >= 0) & (labels != ignored)
+    loss = F.binary_cross_entropy_with_logits(
+        scores.squeeze(1), labels.to(scores.dtype), reduction="none"
+    )
+    return (loss * real).mean()
+
+
+def depths(made: Tensor, wanted: Tensor) -> Tensor:
+    """Distance of depths (B, height, width), their scale aside (Eigen et al., 2014)."""
+    real = wanted > 0
+    apart = wanted[real].log() - made[real].log()
+    return (apart.square().mean() - 0.5 * apart.mean().square()).sqrt()
+
+
 def balance(logits: list[Tensor], experts: int, top: int) -> Tensor:
     """Auxiliary loss that spreads tokens over experts (Fedus et al., 2021), from (N, X) each."""
     shares = torch.cat([one.softmax(-1) for one in logits])  # (layers · N, X)
@@ -121,7 +146,7 @@ def letters(
 
 
 def margin(vectors: Tensor, classes: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of angles between (B, D) and (D, classes), with a margin (Wang et al., 2018)."""
+    """Cross-entropy of angles of (B, D) to (D, classes), with a margin (Wang et al., 2018)."""
     labels = labels.to(vectors.device).flatten()
     cosines = F.normalize(vectors, dim=1) @ F.normalize(classes, dim=0)
     own = F.one_hot(labels, classes.shape[1])

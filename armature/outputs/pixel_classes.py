@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -50,3 +50,18 @@ class PixelClasses(nn.Module):
         """Cross-entropy of pixels: scores (B, labels, …) stretched to labels (B, height, width)."""
         wide = resized(logits, labels)
         return F.cross_entropy(wide, labels.to(logits.device), ignore_index=self.ignored)
+
+
+class StretchedClasses(nn.Module):
+    """Reads the maps of a backbone; scores are stretched to the images' size."""
+
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+    def __init__(self, classes: PixelClasses) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, found: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return loss, logits (B, labels, height, width)."""
+        made = self.classes(found["feature_maps"], given.get("labels"))
+        return made | {"logits": resized(made["logits"], given["pixel_values"])}

@@ -19,6 +19,24 @@ from armature.outputs import matching
 _FIELDS = ("loss", "class_queries_logits", "masks_queries_logits", "auxiliary_logits")
 
 
+class ClassWeights(nn.Module):
+    """How much each class counts, as a file holds it: that nothing is there counts less."""
+
+    weight: Tensor
+
+    def __init__(self, labels: int, nothing: float) -> None:
+        super().__init__()
+        self.nothing = nothing
+        weight = torch.empty(labels + 1)
+        self.compute(weight)
+        self.register_buffer("weight", weight)
+
+    def compute(self, weight: Tensor) -> None:
+        """Fill what no file gives."""
+        weight.fill_(1.0)
+        weight[-1] = self.nothing
+
+
 class MaskHead(nn.Module):
     """A class for each query, the last of which means that nothing is there, and its mask."""
 
@@ -28,14 +46,8 @@ class MaskHead(nn.Module):
         super().__init__()
         self.config = c
         self.out = Linear(body.width, c.num_labels + 1)
-        self.register_buffer("empty", torch.empty(c.num_labels + 1))
+        self.counts = ClassWeights(int(c.num_labels), float(c.no_object_weight))
         self.weights = (1.0, float(c.mask_weight), float(c.dice_weight))
-
-    def compute_empty(self) -> Tensor:
-        """Return how much each class counts."""
-        counts = torch.ones(self.out.out_features, device=self.out.weight.device)
-        counts[-1] = self.config.no_object_weight
-        return counts
 
     def answered(
         self, classes: Sequence[Tensor], masks: Sequence[Tensor], given: Mapping[str, Any]
@@ -92,7 +104,7 @@ class MaskHead(nn.Module):
         found = torch.cat([masks[row, answers] for row, (answers, _) in enumerate(chosen)])
         own = _padded([one[things] for one, (_, things) in zip(truth, chosen, strict=True)])
         outlines = self.masks_loss(found, own, count)
-        named = F.cross_entropy(classes.transpose(1, 2), wanted, weight=self.compute_empty())
+        named = F.cross_entropy(classes.transpose(1, 2), wanted, weight=self.counts.weight)
         weighted = zip(self.weights, (named, *outlines), strict=True)
         return torch.stack([weight * one for weight, one in weighted]).sum()
 

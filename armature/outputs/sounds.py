@@ -19,7 +19,7 @@ Sizes = tuple[int, int, int]
 
 
 class Letters(HeadModule):
-    """Scores of letters for each frame: logits (B, T, V), with a loss over all ways to read them."""
+    """Scores of letters for each frame: logits (B, T, V); all ways to read labels count."""
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
@@ -42,6 +42,7 @@ class Blended(HeadModule):
     def __init__(self, spec: tasks.Blended, config: Config, sizes: Sizes) -> None:
         super().__init__(spec, config, sizes)
         self.blends = bool(config.use_weighted_layer_sum)
+        self.shows = self.blends and spec.shown
         depth = config.num_hidden_layers + 1
         self.blend = nn.Parameter(torch.empty(depth)) if self.blends else None
 
@@ -58,10 +59,8 @@ class SoundLabels(Blended):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
-        frames, lengths = (
-            given.layout.unpack(self.read(x, given)),
-            given.further[LENGTHS].to(x.device),
-        )
+        frames = given.layout.unpack(self.read(x, given))
+        lengths = given.further[LENGTHS].to(x.device)
         real = torch.arange(frames.shape[1], device=x.device) < lengths[:, None]
         mean = (frames * real[..., None]).sum(1) / lengths[:, None].to(x.dtype)
         logits, labels = self.score(mean), given.labels.get("labels")
@@ -113,7 +112,9 @@ class Voices(Blended):
     def __init__(self, spec: tasks.Speakers, config: Config, sizes: Sizes) -> None:
         widths, out = list(config.tdnn_dim), config.xvector_output_dim
         super().__init__(spec, config, (sizes[0], widths[0], out))
-        shapes = zip([widths[0], *widths], widths, config.tdnn_kernel, config.tdnn_dilation)
+        shapes = zip(
+            [widths[0], *widths], widths, config.tdnn_kernel, config.tdnn_dilation, strict=False
+        )
         self.layers = nn.ModuleList(Tap(*shape) for shape in shapes)
         self.vector = Linear(2 * widths[-1], out)
         self.out = Linear(out, out)
@@ -158,7 +159,7 @@ class Codebook(HeadModule):
         """Packed states (N, D) → the fields of the result."""
         masked, others = given.further.get(MASKED), given.labels.get("sampled_negative_indices")
         states = given.layout.unpack(self.features(x))  # (B, T, P)
-        codes, perplexity = self._quantised(given.further[FEATURES], masked)
+        codes, perplexity = self.quantised(given.further[FEATURES], masked)
         codes = self.project(codes)
         found: dict[str, Any] = {
             "projected_states": states,
@@ -176,7 +177,7 @@ class Codebook(HeadModule):
         loss = apart + c.diversity_loss_weight * spread
         return found | {"loss": loss, "contrastive_loss": apart, "diversity_loss": spread}
 
-    def _quantised(self, features: Tensor, masked: Tensor | None) -> tuple[Tensor, Tensor]:
+    def quantised(self, features: Tensor, masked: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, C) → the codes chosen (B, T, codes' width), and how evenly they are used."""
         scores = self.chooses(features).unflatten(-1, (self.groups, -1))  # (B, T, G, V)
         if self.training:
@@ -204,7 +205,7 @@ def build_sound_head(spec: tasks.Head, config: Config, body: Any) -> nn.Module:
     embed = body.embed
     width, labels = embed.width, int(config.num_labels)
     adapter = getattr(embed, "adapter", None)
-    if isinstance(spec, tasks.Transcriber):
+    if isinstance(spec, tasks.CTC):
         if config.vocab_size is None:
             raise ConfigError("config.json: vocab_size says how many letters there are; it is null")
         width = width if adapter is None else adapter.width

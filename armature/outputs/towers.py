@@ -18,17 +18,20 @@ from armature.model.call import Asked
 from armature.model.composite import Composite
 from armature.model.pyramid import Pyramid
 from armature.outputs import tasks
-from armature.outputs.heads import Given, build_head
+from armature.outputs.heads import build_head
 from armature.outputs.images import see
+from armature.outputs.picking import Given, columns
 from armature.outputs.results import BaseModelOutputWithPooling
 
 
 class Tower(nn.Module):
     """A body, and a head that makes one vector of its states; without one it is the first."""
 
-    def __init__(self, arch: ModuleType, config: Config, *, pooled: bool = True) -> None:
+    def __init__(
+        self, arch: ModuleType, config: Config, *, pooled: bool = True, anatomy: Any = None
+    ) -> None:
         super().__init__()
-        self.body: Any = build(arch.spec(config))
+        self.body: Any = build(anatomy or arch.spec(config))
         embed: Any = self.body.embed
         self.width = int(embed.width if not isinstance(self.body, Pyramid) else self.channels)
         self.head = None
@@ -67,9 +70,11 @@ class Tower(nn.Module):
         x = self.body(inputs, record)
         seen = asked.seen(self.body, record, inputs.layout)
         del seen["cross_attentions"]
-        pooled = {"pooler_output": x[inputs.layout.ends[0]]}
+        pooled = {"pooler_output": columns(x, inputs.layout)[:, 0]}
         if self.head is not None:
-            pooled = self.head(x, Given(inputs.layout, inputs.tokens, ids))
+            leading = getattr(embed, "leading", 0)
+            given = Given(inputs.layout, inputs.tokens, ids, leading=leading)
+            pooled = self.head(x, given)
         whole = inputs.layout.unpack(x)
         return BaseModelOutputWithPooling(last_hidden_state=whole, **pooled, **seen)
 
@@ -154,7 +159,7 @@ class Towers(Composite):
         given: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the result of two vectors (B, P) each and of what made them."""
-        text, image = (x / x.norm(dim=-1, keepdim=True) for x in (text, image))
+        text, image = unit(text), unit(image)
         logits = self.scores(text @ image.t())
         return {
             "loss": self.loss(logits) if given.get("return_loss") else None,
@@ -174,6 +179,11 @@ class Towers(Composite):
         """Each text should be found among all by its image, and the other way round."""
         places = torch.arange(len(logits), device=logits.device)
         return (F.cross_entropy(logits, places) + F.cross_entropy(logits.t(), places)) / 2
+
+
+def unit(x: Tensor) -> Tensor:
+    """(…, D) → vectors of length one."""
+    return x / x.norm(dim=-1, keepdim=True)
 
 
 class TowersApart(Towers):
@@ -212,3 +222,15 @@ def shelved(module: nn.Module) -> nn.Module:
             del part._parameters[name]
             part.register_buffer(name, None if weight is None else weight.data)
     return module
+
+
+class NormedAgain(nn.Module):
+    """The first state, through the body's last norm once more: pooler_output (B, D)."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__()
+        self.__dict__["norm"] = body.norm  # the body's, not another one
+
+    def forward(self, x: Tensor, given: Given) -> dict[str, Tensor]:
+        """Packed states (N, D) → pooler_output."""
+        return {"pooler_output": self.norm(x[given.layout.ends[0]])}

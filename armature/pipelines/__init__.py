@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from armature.errors import ArgumentError, nearest, refuse_unknown
@@ -29,8 +30,35 @@ class Task(NamedTuple):
     reads: str = "AutoTokenizer"
 
 
+BOTH = "AutoTokenizer and AutoImageProcessor"  # of tasks that read texts and pictures
+
 # A checkpoint is taken for the first of the tasks that its class can do.
 TASKS = {
+    "zero-shot-image-classification": Task(
+        "AutoModelForZeroShotImageClassification",
+        "zero_shot_images",
+        "ZeroShotImageClassificationPipeline",
+        BOTH,
+    ),
+    "image-to-text": Task("AutoModelForVision2Seq", "captions", "ImageToTextPipeline", BOTH),
+    "zero-shot-object-detection": Task(
+        "AutoModelForZeroShotObjectDetection",
+        "zero_shot_objects",
+        "ZeroShotObjectDetectionPipeline",
+        BOTH,
+    ),
+    "visual-question-answering": Task(
+        "AutoModelForVisualQuestionAnswering",
+        "visual_questions",
+        "VisualQuestionAnsweringPipeline",
+        BOTH,
+    ),
+    "document-question-answering": Task(
+        "AutoModelForDocumentQuestionAnswering",
+        "document_questions",
+        "DocumentQuestionAnsweringPipeline",
+        BOTH,
+    ),
     "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
     "text-classification": Task(
         "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
@@ -73,22 +101,34 @@ TASKS = {
     "image-feature-extraction": Task(
         "AutoModel", "images", "ImageFeatureExtractionPipeline", "AutoImageProcessor"
     ),
+    "audio-classification": Task(
+        "AutoModelForAudioClassification",
+        "audio",
+        "AudioClassificationPipeline",
+        "AutoFeatureExtractor",
+    ),
+    "automatic-speech-recognition": Task(
+        "AutoModelForSpeechSeq2Seq",
+        "speech",
+        "AutomaticSpeechRecognitionPipeline",
+        "AutoProcessor",
+    ),
 }
 
 # zero-shot-classification with a sentence encoder
 LIKENESS = Task("AutoModel", "zero_shot", "SimilarityPipeline")
 
-ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+ALIASES = {
+    "sentiment-analysis": "text-classification",
+    "ner": "token-classification",
+    "vqa": "visual-question-answering",
+}
 
-LATER = (
-    "audio-classification",
-    "automatic-speech-recognition",
-    "document-question-answering",
-    "image-to-text",
-    "visual-question-answering",
-    "vqa",
-    "zero-shot-image-classification",
-)
+# Auto classes of models that do a task, beside its own.
+ALSO = {
+    "AutoModelForCTC": "automatic-speech-recognition",
+    "AutoModelForPreTraining": "fill-mask",
+}
 
 
 def find(task: str) -> Task:
@@ -100,12 +140,7 @@ def find(task: str) -> Task:
     usual = usual_name(task)
     if usual in TASKS:
         return TASKS[usual]
-    if task in LATER:
-        raise ArgumentError(
-            f"the task {task!r} is not there yet: a later version of Armature brings it.\n"
-            f"  → there are: {', '.join(TASKS)}"
-        )
-    names = [*TASKS, *ALIASES, *LATER, "translation_en_to_fr"]
+    names = [*TASKS, *ALIASES, "translation_en_to_fr"]
     raise ArgumentError(
         f"there is no task {task!r}.{nearest(str(task), names)}\n  → there are: {', '.join(TASKS)}"
     )
@@ -128,12 +163,15 @@ def task_of(class_names: Iterable[Any]) -> str:
 
     named = [str(name) for name in class_names]
     known = [auto for name in named for auto in auto_names(name)]
-    reads = "AutoImageProcessor" if any(map(reads_images, named)) else "AutoTokenizer"
+    pictures = any(map(reads_images, named))
     for task, entry in TASKS.items():
-        if entry.auto in known and entry.reads == reads:
+        if entry.auto in known and (
+            entry.reads == BOTH or (entry.reads == "AutoImageProcessor") is pictures
+        ):
             return task
-    if "AutoModelForPreTraining" in known:
-        return "fill-mask"
+    for auto, task in ALSO.items():
+        if auto in known:
+            return task
     remedy = f"open it with {known[0]}" if known else "name the task: pipeline('…', model=…)"
     raise ArgumentError(
         f"no pipeline is known for the model's class ({', '.join(named) or 'it names none'}).\n"
@@ -191,7 +229,7 @@ def pipeline(  # noqa: PLR0913 - the known signature
     elif language is not None:
         raise ArgumentError("`language` helps to choose a model, but `model` names one already")
     task = task or task_of(how.class_names(model))
-    entry = find(task)
+    entry = how.suited(find(task), model)
     if entry.module == "zero_shot" and how.is_encoder(model):
         entry = LIKENESS
     made = _class_of(entry)
@@ -201,8 +239,16 @@ def pipeline(  # noqa: PLR0913 - the known signature
         "image_processor": image_processor,
         "feature_extractor": feature_extractor,
     }
-    reader = _reader(task, entry, {k: v for k, v in readers.items() if v is not None})
-    opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
+    readers = {k: v for k, v in readers.items() if v is not None}
+    if entry.reads == BOTH:
+        opened, reader = how.open(entry.auto, model, config, tokenizer)
+        origin = model if isinstance(model, str | PathLike) else opened.name_or_path
+        sees = image_processor or feature_extractor
+        reader = (reader, how.pictures(origin, sees))
+    else:
+        joined = entry.reads == "AutoProcessor"
+        reader = how.joined(model, readers) if joined else _reader(task, entry, readers)
+        opened, reader = how.open(entry.auto, model, config, reader, entry.reads)
     if not allow_untrained_head:
         refuse_untrained(opened, task)
     if isinstance(device, int):
@@ -228,8 +274,8 @@ def _reader(task: str, entry: Task, given: dict[str, Any]) -> Any:
     wrong = [name for name in given if (name == "tokenizer") is not texts]
     if wrong:
         raise ArgumentError(
-            f"the task {task!r} reads {'texts' if texts else 'pictures'}, but `{wrong[0]}` reads "
-            f"{'pictures' if texts else 'texts'}.\n  → leave it out"
+            f"the task {task!r} reads {'texts' if texts else 'no texts'}, but `{wrong[0]}` reads "
+            f"{'others' if texts else 'texts'}.\n  → leave it out"
         )
     return next(iter(given.values()), None)
 

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 from armature.checkpoint.hub import HUB_OPTIONS, Source, resolve
-from armature.errors import ArgumentError
+from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.reading import note
 
 # Arguments for opening a model that are not the hub's.
@@ -70,6 +70,16 @@ class Opening:
 
         return list(read_json(self.source(model).get("config.json")).get("architectures") or [])
 
+    def suited(self, entry: Any, model: Any) -> Any:
+        """Return what does a task, with the Auto class of models that hear letter by letter."""
+        from armature.auto import auto_names
+
+        if entry.module != "speech":
+            return entry
+        letters = "AutoModelForCTC"
+        heard = any(letters in auto_names(str(name)) for name in self.class_names(model))
+        return entry._replace(auto=letters) if heard else entry
+
     def is_encoder(self, model: Any) -> bool:
         """Say whether a checkpoint is a sentence encoder, which has no head for labels."""
         if not is_name(model) or self.source(model).find("modules.json") is None:
@@ -91,7 +101,6 @@ class Opening:
         Raises:
             ArgumentError: an open model is of another kind, or what reads is not to be found.
         """
-        from armature import auto as autos
         from armature.auto import AUTO_MODELS, AutoConfig
 
         if is_name(model):
@@ -102,6 +111,21 @@ class Opening:
         else:
             origin = getattr(model, "name_or_path", None)
             self._check_open(model, auto)
+        return model, self.reader(origin, reader, reads)
+
+    def reader(self, origin: Any, reader: Any, reads: str) -> Any:
+        """Open what reads a model's inputs; see `open`.
+
+        Args:
+            origin: Where the model comes from.
+            reader: What reads: open, a name, a folder, or None for the model's own.
+            reads: The Auto class that opens it.
+
+        Raises:
+            ArgumentError: it is not to be found.
+        """
+        from armature import auto as autos
+
         if reader is None:
             if not origin:
                 word = "tokenizer" if reads == "AutoTokenizer" else "image_processor"
@@ -114,7 +138,47 @@ class Opening:
             own = reader == origin
             hub = {k: v for k, v in self.hub.items() if own or k not in ("revision", "subfolder")}
             reader = getattr(autos, reads).from_pretrained(reader, **hub)
-        return model, reader
+        return reader
+
+    def pictures(self, origin: Any, reader: Any) -> Any:
+        """Open what reads pictures beside texts; None where the checkpoint has nothing of it."""
+        files = ("preprocessor_config.json", "processor_config.json")
+        if reader is None and is_name(origin):
+            source = self.source(origin)
+            if all(source.find(file) is None for file in files):
+                return None
+        return self.reader(origin, reader, "AutoImageProcessor")
+
+    def joined(self, model: Any, given: Mapping[str, Any]) -> Any:
+        """Join what a caller gave to read sounds and texts; what is missing is the model's own.
+
+        Args:
+            model: A name, a folder or an open model.
+            given: A `feature_extractor`, a `tokenizer`, or both: open, or names.
+
+        Returns:
+            A processor; None where nothing was given.
+
+        Raises:
+            ArgumentError: it reads something else, or the model does not say where it comes from.
+        """
+        from armature import auto as autos
+
+        if not given:
+            return None
+        openers = {"feature_extractor": "AutoFeatureExtractor", "tokenizer": "AutoTokenizer"}
+        refuse_unknown("this task", given, openers)
+        origin = model if is_name(model) else getattr(model, "name_or_path", None)
+        parts = {}
+        for word, opener in openers.items():
+            part = given.get(word) or origin
+            if not part:
+                raise ArgumentError(f"the model's {word} is unknown.\n  → pass {word}=…")
+            part = (
+                getattr(autos, opener).from_pretrained(part, **self.hub) if is_name(part) else part
+            )
+            parts[word] = part
+        return autos.find("Wav2Vec2Processor")(**parts)
 
     def _check_open(self, model: Any, auto: str) -> None:
         from armature.auto import auto_names

@@ -31,11 +31,7 @@ class LabelOptions(Options):
     def check(self) -> None:
         """Raise ArgumentError for a value that makes no sense."""
         super().check()
-        template = self.hypothesis_template
-        if not isinstance(template, str) or "{}" not in template:
-            raise ArgumentError(
-                f"`hypothesis_template` should hold {{}} where the label belongs, not {template!r}"
-            )
+        statement(self.hypothesis_template, "")
 
     def labels(self) -> list[str]:
         """Return the labels as a list.
@@ -43,17 +39,38 @@ class LabelOptions(Options):
         Raises:
             ArgumentError: there are none.
         """
-        given = self.candidate_labels
-        labels = given.split(",") if isinstance(given, str) else list(given)
-        if isinstance(given, str):
-            labels = [label.strip() for label in labels if label.strip()]
-        if not labels or not all(isinstance(label, str) for label in labels):
-            raise ArgumentError("give `candidate_labels`: a list of texts, or one with commas")
-        return labels
+        return labels_of(self.candidate_labels)
 
     def statements(self) -> list[str]:
         """Return what each label says of a text."""
-        return [self.hypothesis_template.replace("{}", label) for label in self.labels()]
+        return [statement(self.hypothesis_template, label) for label in self.labels()]
+
+
+def statement(template: Any, label: str) -> str:
+    """Return what a label says, by a text with {} in it.
+
+    Raises:
+        ArgumentError: there is no {} in it.
+    """
+    if not isinstance(template, str) or "{}" not in template:
+        raise ArgumentError(
+            f"`hypothesis_template` should hold {{}} where the label belongs, not {template!r}"
+        )
+    return template.replace("{}", label)
+
+
+def labels_of(given: str | Sequence[str]) -> list[str]:
+    """Return labels as a list, also of a text with commas.
+
+    Raises:
+        ArgumentError: there are none.
+    """
+    labels = given.split(",") if isinstance(given, str) else list(given)
+    if isinstance(given, str):
+        labels = [label.strip() for label in labels if label.strip()]
+    if not labels or not all(isinstance(label, str) for label in labels):
+        raise ArgumentError("give `candidate_labels`: a list of texts, or one with commas")
+    return labels
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def test_what_norms_remember_must_be_there_but_not_how_long_they_have(folder):
     found = {k: v for k, v in tensors().items() if not k.endswith("num_batches_tracked")}
     save_file(found, folder / "model.safetensors")
     model = auto.model_class("ResNetForImageClassification").from_pretrained(folder)
-    assert int(model.body.embed.first.norm.num_batches_tracked) == 0
-    assert model.body.embed.first.norm.num_batches_tracked.dtype == torch.int64
+    assert int(model.body.embed.steps[0].norm.num_batches_tracked) == 0
+    assert model.body.embed.steps[0].norm.num_batches_tracked.dtype == torch.int64
     found = {k: v for k, v in found.items() if not k.endswith("running_mean")}
     save_file(found, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="running_mean"):
@@ -74,7 +74,7 @@ def test_a_frozen_norm_computes_the_same_and_does_not_train():
     state = model.body.state_dict()
     freeze(model.body)
     model.body.load_state_dict(state, strict=False)
-    assert isinstance(model.body.embed.first.norm, FrozenBatchNorm)
+    assert isinstance(model.body.embed.steps[0].norm, FrozenBatchNorm)
     logits = model.train()(pixel_values=given["pixel_values"]).logits
     torch.testing.assert_close(logits, wanted["logits"], atol=1e-5, rtol=1e-5)
 
@@ -82,8 +82,8 @@ def test_a_frozen_norm_computes_the_same_and_does_not_train():
 def test_a_fresh_model_starts_with_norms_that_change_nothing():
     config = opened("resnet/classes").config
     model = auto.model_class("ResNetForImageClassification").from_config(config)
-    norm = model.body.embed.first.norm
+    norm = model.body.embed.steps[0].norm
     assert (
         norm.running_var.eq(1).all() and norm.weight.eq(1).all() and norm.running_mean.eq(0).all()
     )
-    assert freeze(model.body).embed.first.norm.running_var.eq(1).all()
+    assert freeze(model.body).embed.steps[0].norm.running_var.eq(1).all()

@@ -149,9 +149,19 @@ class ImageProcessor:
                 else _joined(key, arrays, return_tensors)
                 for key, arrays in found.items()
             }
+        if settings.get("apply_ocr"):
+            found |= self._words(images, settings)
         return BatchEncoding(found)
 
     preprocess = __call__
+
+    def _words(self, images: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the words of pictures of pages, and their boxes."""
+        from armature.inputs.image.ocr import words_of
+
+        how = settings["ocr_lang"], settings["tesseract_config"]
+        read = [words_of(pictures.pixels(p, rgb=True), *how) for p in pictures.many(images)]
+        return {"words": [words for words, _ in read], "boxes": [boxes for _, boxes in read]}
 
     def _made(self, image: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
         for step in self.kind.steps:

@@ -69,7 +69,7 @@ def open_backend(
             extra = getattr(layouts, family.extras)(Vocabulary(), texts)
         _add_tokens(backend, added, named, extra)
         return Lexicon(backend, named, extra, implied)
-    vocabulary = files["vocabulary"] if "vocabulary" in files else read_vocabulary(files)
+    vocabulary = files.get("vocabulary") or read_vocabulary(files, unmerged=family.unmerged)
     if vocabulary.model and not vocabulary.target:
         vocabulary.scores = getattr(layouts, family.layout)(vocabulary.scores, texts)
 

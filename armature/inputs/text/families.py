@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from armature.inputs.text.family import Family
 from armature.inputs.text.languages import BART_25
-from armature.inputs.text.more_families import MORE
+from armature.inputs.text.more_families import MORE, of_pages
 
 if TYPE_CHECKING:
     from armature.inputs.text.tokenizer import Tokenizer
@@ -355,6 +356,7 @@ FAMILIES = [
         eats_space=("mask_token",),
     ),
 ]
+FAMILIES += of_pages(BERT, ROBERTA)
 BY_NAME = {name: family for family in FAMILIES for name in (family.name, *family.aliases)}
 
 
@@ -365,11 +367,11 @@ def family_of(name: str) -> Family | None:
 
 @cache
 def _class(name: str) -> type[Tokenizer]:
-    from armature.inputs.text.tokenizer import Tokenizer
-
-    body: dict[str, Any] = {"family": BY_NAME[name], "__module__": __name__}
-    body["__doc__"] = f"{name}: see `Tokenizer`."
-    return type(name, (Tokenizer,), body)
+    family = BY_NAME[name]
+    module, _, base = (family.methods or "tokenizer.Tokenizer").partition(".")
+    body: dict[str, Any] = {"family": family, "__module__": __name__}
+    body["__doc__"] = f"{name}: see `{base}`."
+    return type(name, (getattr(import_module(f"armature.inputs.text.{module}"), base),), body)
 
 
 def tokenizer_class(name: str) -> type[Tokenizer] | None:

@@ -83,13 +83,18 @@ class Family:
     """How the token of a language is spelt."""
     word_end: str = ""
     """What marks the end of a word and becomes a space in decoded text."""
+    methods: str = ""
+    """The module and class with methods of its own ("heard.LabelTokenizer")."""
+    unmerged: bool = False
+    """Whether its vocab.json comes without merges.txt."""
     aliases: tuple[str, ...] = ()
     """Further class names that mean the same."""
 
     @property
     def files(self) -> Mapping[str, tuple[str, ...]]:
         """Return argument → the names that its file may have."""
-        merges = {"merges_file": ("merges.txt",)} if "vocab.json" in self.vocab_files else {}
+        merged = "vocab.json" in self.vocab_files and not self.unmerged
+        merges = {"merges_file": ("merges.txt",)} if merged else {}
         return {"vocab_file": self.vocab_files, **(self.more_files or merges)}
 
     def known(self) -> set[str]:

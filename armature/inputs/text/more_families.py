@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from armature.inputs.text.family import Family
 from armature.inputs.text.languages import BART_50, HUNDRED, TWO_HUNDRED
@@ -163,7 +164,37 @@ MORE = [
             "lang_codes": None,
             "sp_model_kwargs": None,
         },
+        methods="transcribed.TaughtTokenizer",
         plain=True,
+    ),
+    Family(
+        name="Wav2Vec2CTCTokenizer",
+        recipe="heard_letters",
+        vocab_files=("vocab.json",),
+        tokens={**ENDS, "word_delimiter_token": "|"},
+        options={
+            "do_lower_case": False,
+            "replace_word_delimiter_char": " ",
+            "target_lang": None,
+        },
+        methods="heard.LabelTokenizer",
+        unmerged=True,
+        plain=True,
+        aliases=("Wav2Vec2Tokenizer",),
+    ),
+    Family(
+        name="WhisperTokenizer",
+        recipe="byte_level",
+        vocab_files=("vocab.json",),
+        tokens=dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>"),
+        options={
+            "add_prefix_space": False,
+            "errors": "replace",
+            "language": None,
+            "task": None,
+            "predict_timestamps": False,
+        },
+        methods="transcribed.TranscriptTokenizer",
     ),
     Family(
         name="BertGenerationTokenizer",
@@ -220,3 +251,34 @@ MORE = [
         eats_before_rules=True,
     ),
 ]
+
+
+def of_pages(words: Family, letters: Family) -> list[Family]:
+    """Return the families of words with boxes, made of those without."""
+
+    def boxed(corner: int) -> dict[str, Any]:
+        return {
+            "cls_token_box": [0] * 4,
+            "sep_token_box": [corner] * 4,
+            "pad_token_box": [0] * 4,
+            "pad_token_label": -100,
+            "only_label_first_subword": True,
+        }
+
+    return [
+        replace(
+            words,
+            name="LayoutLMv2Tokenizer",
+            options={**words.options, **boxed(1000)},
+            methods="paged.PageTokenizer",
+            aliases=(),
+        ),
+        replace(
+            letters,
+            name="LayoutLMv3Tokenizer",
+            options={**letters.options, "add_prefix_space": True, **boxed(0)},
+            inputs=("input_ids", "attention_mask", "bbox"),
+            methods="paged.PageTokenizer",
+            aliases=(),
+        ),
+    ]

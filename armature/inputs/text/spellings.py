@@ -9,9 +9,9 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from tokenizers import models
+from tokenizers import AddedToken, models
 
-from armature.errors import ArgumentError
+from armature.errors import ArgumentError, nearest
 from armature.inputs.text import recipes
 from armature.inputs.text.basic_words import basic_words, without_accents
 from armature.inputs.text.plain import PlainBackend, Spelling, lookup
@@ -291,8 +291,6 @@ def coded_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
 
 def spoken_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
     """Build `listed_pieces` of what was said, which may be written in capitals."""
-    if options.get("lang_codes"):
-        raise ArgumentError("Transcripts in several languages (lang_codes) cannot be written yet.")
 
     def join(tokens: Sequence[str], special: set[str]) -> str:
         text = _sentences(tokens, special, behind=" ")
@@ -303,6 +301,34 @@ def spoken_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:
         return "".join(part if part in special else part.upper() for part in parts)
 
     return _backend(vocabulary, options, Spelling(_pieces_of(vocabulary), join))
+
+
+def heard_letters(vocabulary: Vocabulary, options: Options) -> PlainBackend:
+    """Build single letters, with a token between words: `a cat` → `a | c a t`."""
+    ids, languages = vocabulary.ids, vocabulary.languages
+    chosen, between = options["target_lang"], options["word_delimiter_token"]
+    if languages and chosen not in languages:
+        raise ArgumentError(
+            f"The vocabulary has the letters of {len(languages)} languages, and target_lang="
+            f"{chosen!r} is none of them.{nearest(str(chosen), languages)}\n"
+            f"  → pass target_lang=…, one of {', '.join([*languages][:20])}"
+        )
+    ids = languages[chosen] if languages else ids
+
+    def split(text: str) -> list[str]:
+        text = text.upper() if options["do_lower_case"] else text
+        return list(text.replace(" ", between))
+
+    backend = PlainBackend(
+        ids, Spelling(split, lambda tokens, _: "".join(tokens)), options["unk_token"]
+    )
+    special = {options.get(role) for role in ("bos_token", "eos_token", "unk_token", "pad_token")}
+    backend.add_tokens(
+        AddedToken(token, lstrip=True, rstrip=True, normalized=False, special=token in special)
+        for token in ids
+        if len(token) > 1
+    )
+    return backend
 
 
 def whole_pieces(vocabulary: Vocabulary, options: Options) -> PlainBackend:

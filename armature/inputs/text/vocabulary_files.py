@@ -30,16 +30,19 @@ class Vocabulary:
     model: SentencePieceModel | None = None
     ranked: bool = False
     """Whether it is a list of byte sequences, of which the earlier merge first."""
+    languages: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The ids of each language, where each has its own."""
     target: SentencePieceModel | None = None
     """The model for the texts that shall be produced, where it is another one."""
 
 
-def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
+def read_vocabulary(files: Mapping[str, Path], *, unmerged: bool = False) -> Vocabulary:
     """Read the vocabulary from the files of a tokenizer.
 
     Args:
         files: By argument name: `vocab_file`; `merges_file` for BPE; `spm_file`; `source_spm`,
             `target_spm`.
+        unmerged: Whether a vocab.json is all that there is.
 
     Raises:
         CheckpointError: a file is missing, damaged or of another kind.
@@ -50,6 +53,8 @@ def read_vocabulary(files: Mapping[str, Path]) -> Vocabulary:
         return Vocabulary(ids=read_ids(path), model=source, target=target)
     if "spm_file" in files:
         return Vocabulary(ids=read_ids(path), model=read_sentencepiece(files["spm_file"]))
+    if unmerged:
+        return _read_letters(path)
     if path.suffix == ".json":
         return _read_json(path, files.get("merges_file"))
     if path.suffix in (".txt", ".tokenizer"):
@@ -70,6 +75,14 @@ def _read_json(path: Path, merges: Path | None) -> Vocabulary:
             path, "comes without merges.txt, so its pieces cannot be merged", "Add merges.txt."
         )
     return Vocabulary(ids=read_ids(path), merges=read_merges(merges))
+
+
+def _read_letters(path: Path) -> Vocabulary:
+    """Read a vocab.json that needs no merges, for one language or for several."""
+    table = read_json(path)
+    if any(isinstance(part, dict) for part in table.values()):
+        return Vocabulary(languages={k: _ids_of({"vocab": v}, path) for k, v in table.items()})
+    return Vocabulary(ids=_ids_of({"vocab": table}, path))
 
 
 def read_lines(path: Path) -> dict[str, int]:

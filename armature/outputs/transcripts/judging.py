@@ -63,7 +63,7 @@ def judge(  # noqa: PLR0913
     if most is not None:
         found.wrong = _repeats(tokens, vocabulary) > most
     unlikely = True
-    if least is not None:
+    if least is not None and not isinstance(result, Tensor):
         unlikely = _likelihood(result["scores"], tokens, temperature) < least
         found.wrong = found.wrong or unlikely
     threshold = wishes.no_speech_threshold

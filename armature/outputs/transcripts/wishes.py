@@ -69,6 +69,9 @@ class Wishes:
             raise ArgumentError(_OUTDATED.format("alignment_heads", "return_token_timestamps"))
         if self.task is not None and self.task not in _TASKS:
             raise ArgumentError(f"`task={self.task!r}` should be one of {', '.join(_TASKS)}")
+        self._check_prompt()
+
+    def _check_prompt(self) -> None:
         kind = self.prompt_condition_type or "first-segment"
         if kind not in ("first-segment", "all-segments"):
             raise ArgumentError(
@@ -121,8 +124,8 @@ class Wishes:
         if self.task is not None and self.task_to_id is not None:
             begin.append(self.task_to_id[self.task])
         elif self.language is not None and self.task_to_id is not None:
-            if not set(begin) & set(self.task_to_id.values()):
-                begin.append(self.task_to_id["transcribe"])
+            tasks = set(self.task_to_id.values())
+            begin += [] if tasks & set(begin) else [self.task_to_id["transcribe"]]
         silent = self.no_timestamps_token_id
         if not self.return_timestamps and silent is not None and begin[-1] != silent:
             begin.append(silent)

@@ -13,5 +13,5 @@ FAMILIES = [
 ]  # of which less is recorded
 # Of these no tokenizer.json is ever written, and no offsets are known.
 PLAIN = ["bert_generation", "biogpt", "blenderbot_small", "ctrl", "m2m_100", "prophetnet"]
-PLAIN += ["speech_to_text", "transfo_xl", "xlm"]
+PLAIN += ["speech_to_text", "transfo_xl", "wav2vec2", "xlm"]
 PLAIN += ["bert_japanese"] if "bert_japanese" in FAMILIES else []

@@ -1,0 +1,137 @@
+"""audio-classification, and what all tasks on sounds have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from armature.pipelines.base import Pipeline
+from armature.pipelines.batching import Row
+from armature.pipelines.classification import FUNCTIONS, scores_of
+from armature.pipelines.options import Options, one_of, positive
+
+_FRAME = 320  # samples, or numbers of a spectrum, that cost about as much as a token of a text
+
+
+class SoundPipeline(Pipeline):
+    """Base of the tasks on sounds: each becomes rows of what its feature extractor makes."""
+
+    extractor: Any
+
+    @classmethod
+    def named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options by their names of today."""
+        named = super().named(given)
+        if "audio" in named:  # the other name of what is read
+            named["inputs"] = named.pop("audio")
+        return named
+
+    def is_item(self, inputs: Any) -> bool:
+        """Say whether the inputs are one sound."""
+        if isinstance(inputs, str | bytes | bytearray | PathLike | Mapping):
+            return True
+        return hasattr(inputs, "read") or getattr(inputs, "ndim", 0) > 0
+
+    def listen(self, item: Any) -> Any:
+        """Return the samples of an item, at the sampling rate of the model."""
+        from armature.inputs.audio import sounds
+
+        rate = self.extractor.sampling_rate
+        if isinstance(item, Mapping):
+            names = ("raw", "array")
+            item = {k: _mixed(v) if k in names else v for k, v in item.items() if v is not None}
+        return sounds.read(_mixed(item), rate)
+
+    def row_of(self, item: int, sound: Any, facts: Any = None, **options: Any) -> Row:
+        """Return what the model reads of a sound, or of a part of one."""
+        made = self.extractor(sound, **options)
+        return Row(item, {name: arrays[0] for name, arrays in made.items()}, facts)
+
+    def cost(self, row: Row, options: Any) -> int:
+        """Return how many tokens of a text a sound is worth."""
+        return 1 + next(iter(row.inputs.values())).size // _FRAME
+
+    def tensors(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Return the inputs of rows: neighbours of one shape together."""
+        import numpy as np
+        import torch
+
+        found = []
+        for _, group in groupby(rows, lambda row: [a.shape for a in row.inputs.values()]):
+            part, made = list(group), {}
+            for name in part[0].inputs:
+                whole = torch.from_numpy(np.stack([row.inputs[name] for row in part]))
+                whole = whole.to(self.model.dtype) if whole.is_floating_point() else whole
+                made[name] = whole.to(self.device)
+            found.append(made)
+        return found
+
+
+def _mixed(sound: Any) -> Any:
+    """Return an array (channels, samples) of up to two channels as one."""
+    if getattr(sound, "ndim", 1) == 2 and sound.shape[0] <= 2:
+        return sound.mean(0)
+    return sound
+
+
+@dataclass(frozen=True)
+class AudioClassificationOptions(Options):
+    """What audio-classification can be told."""
+
+    top_k: int | None = 5
+    """How many labels, best first; None: all."""
+    function_to_apply: str | None = None
+    """What makes scores of the model's numbers: "softmax", "sigmoid", "none"; None: what the
+    model was trained with."""
+
+    def check(self) -> None:
+        """Raise ArgumentError for a value that makes no sense."""
+        if self.top_k is not None:
+            positive("top_k", self.top_k)
+        if self.function_to_apply is not None:
+            one_of("function_to_apply", self.function_to_apply, FUNCTIONS)
+
+
+class AudioClassificationPipeline(SoundPipeline):
+    """Labels sounds: `[{"label": "dog", "score": 0.9}, …]`, best first."""
+
+    default_task = "audio-classification"
+    options_type = AudioClassificationOptions
+
+    def __init__(self, model: Any, extractor: Any, **how: Any) -> None:
+        """Join a model and its feature extractor; see `Pipeline` for the rest."""
+        super().__init__(model, None, **how)
+        self.extractor = extractor
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and feature extractor into a folder that `pipeline(model=folder)` opens."""
+        self.model.save_pretrained(folder)
+        self.extractor.save_pretrained(folder)
+
+    def prepare(self, items: Sequence[Any], options: AudioClassificationOptions) -> list[Row]:
+        """Make one row of each sound."""
+        return [self.row_of(i, self.listen(item)) for i, item in enumerate(items)]
+
+    def compute(
+        self, rows: Sequence[Row], options: AudioClassificationOptions
+    ) -> list[list[float]]:
+        """Return the scores of all labels for each sound."""
+        function = options.function_to_apply or self._function()
+        logits = [self.model(**inputs).logits for inputs in self.tensors(rows)]
+        return [row for one in logits for row in scores_of(one, function).tolist()]
+
+    def _function(self) -> str:
+        problems = {"regression": "none", "multi_label_classification": "sigmoid"}
+        return problems.get(str(self.model.config.problem_type), "softmax")
+
+    def finish(
+        self, item: Any, parts: Sequence[tuple[Row, Any]], options: AudioClassificationOptions
+    ) -> list[dict[str, Any]]:
+        """Name the labels, best first."""
+        names = self.model.config.id2label
+        labels = [{"score": score, "label": names[i]} for i, score in enumerate(parts[0][1])]
+        return sorted(labels, key=lambda label: -label["score"])[: options.top_k]

@@ -1,0 +1,192 @@
+"""Architectures of sounds against the reference: every state, attention, score and loss."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from pictured import GOLDEN, opened, recorded
+from safetensors.torch import load_file, save_file
+
+from armature import AutoModelForAudioXVector, AutoModelForCTC, Wav2Vec2ForCTC, Wav2Vec2Model
+from armature.errors import ArgumentError, CheckpointError, ConfigError, UnknownArgumentError
+from armature.layers.spans import Spans
+
+NAMES = sorted(f"sounds/{folder.name}" for folder in (GOLDEN / "sounds").iterdir())
+TOLERANCE = 1e-5  # × max(1, |value|)
+
+
+def part(output, key):
+    for word in key.split("."):
+        output = output[int(word)] if word.isdigit() else getattr(output, word)
+    return output
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_outputs_equal_the_reference(name):
+    model = opened(name)
+    assert not model.load_report.new
+    assert not model.load_report.unexpected
+    for call in json.loads((GOLDEN / name / "golden.json").read_text())["calls"]:
+        given, wanted = recorded(name, call["name"])
+        output = model(**given, **call["flags"])
+        assert wanted
+        for key, value in wanted.items():  # at padding, too
+            found = part(output, key)
+            assert found.shape == value.shape, key
+            error = (found - value).abs() / value.abs().clamp(min=1)
+            assert float(error.max()) < TOLERANCE, key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_saved_model_has_the_same_bytes(name, tmp_path):
+    opened(name).save_pretrained(tmp_path)
+    before = load_file(GOLDEN / name / "model.safetensors")
+    after = load_file(tmp_path / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(before[key].equal(after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_read_or_known_to_have_no_effect(name):
+    model = opened(name)
+    model(**recorded(name)[0])
+    assert not set(model.config.unread()) - set(model.arch.UNUSED) - {"id2label", "label2id"}
+
+
+@torch.no_grad()
+def test_a_sound_does_not_depend_on_its_neighbours():
+    model, (given, _) = opened("sounds/wavlm-body"), recorded("sounds/wavlm-body")
+    together = model(**given).last_hidden_state[1]
+    alone = model(given["input_values"][1:, :190]).last_hidden_state[0]
+    torch.testing.assert_close(together[: len(alone)], alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sounds/wav2vec2-codes", "sounds/data2vec-audio-letters"])
+def test_gradients_reach_every_weight_while_training(name):
+    model, (given, _) = opened(name).train(), recorded(name)
+    model(**given).loss.backward()
+    kept = {"head.dense", "head.letters"}
+    lacking = [key for key, weight in model.named_parameters() if weight.grad is None]
+    assert [key for key in lacking if key.rpartition(".")[0] not in kept | {"body.embed"}] == []
+
+
+def test_states_that_are_blended_are_told_to_nobody_who_does_not_ask():
+    model, (given, _) = opened("sounds/hubert-labels"), recorded("sounds/hubert-labels")
+    assert list(model(given["input_values"])) == ["logits"]
+
+
+def test_spans_are_hidden_while_training():
+    spans = Spans((0.5, 3, 2), (0.3, 2, 1))
+    states = torch.zeros(2, 20, 10)
+    frames = spans.of_frames(states, torch.tensor([20, 8]))
+    assert frames is not None
+    assert frames.sum(1).tolist()[0] >= 6
+    assert not frames[1, 8:].any()
+    channels = spans.of_channels(states)
+    assert channels is not None
+    assert 2 <= int(channels.sum(1).min()) <= 8
+
+
+def test_older_names_of_normed_weights_are_read(tmp_path):
+    name = "sounds/wav2vec2-letters"
+    opened(name).save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    conv = "wav2vec2.encoder.pos_conv_embed.conv."
+    for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
+        tensors[conv + old] = tensors.pop(f"{conv}parametrizations.weight.{new}")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    assert not Wav2Vec2ForCTC.from_pretrained(tmp_path).load_report.new
+
+
+def test_auto_classes_open_sounds():
+    assert type(AutoModelForCTC.from_pretrained(GOLDEN / "sounds/hubert-letters")).__name__ == (
+        "HubertForCTC"
+    )
+    found = AutoModelForAudioXVector.from_pretrained(GOLDEN / "sounds/wavlm-voices")
+    assert type(found).__name__ == "WavLMForXVector"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({}, ArgumentError, "input_values"),
+        ({"input_ids": torch.ones(1, 3).long()}, UnknownArgumentError, "input_ids"),
+        ({"input_values": torch.zeros(300)}, ArgumentError, "batch of waveforms"),
+        ({"input_values": torch.zeros(1, 300).long()}, ArgumentError, "int64"),
+        ({"input_values": torch.zeros(1, 9)}, ArgumentError, "too short"),
+        (
+            {"input_values": torch.zeros(1, 99), "attention_mask": torch.ones(1, 98)},
+            ArgumentError,
+            "each sample",
+        ),
+    ],
+)
+def test_bad_sounds_are_refused(given, error, words):
+    with pytest.raises(error, match=words):
+        opened("sounds/wav2vec2-body")(**given)
+
+
+def test_bad_settings_are_refused():
+    config = opened("sounds/wav2vec2-body").config
+    config.conv_stride = [4, 3]
+    with pytest.raises(ConfigError, match="one number each"):
+        Wav2Vec2Model(config)
+
+
+# -------------------------------------------------------------------- languages
+
+
+@pytest.fixture
+def languages(tmp_path):
+    """A checkpoint with adapters for two languages, the second with more letters."""
+    model = opened("sounds/wav2vec2-letters")
+    model.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    own = {key: x for key, x in tensors.items() if "adapter_layer" in key or "lm_head" in key}
+    save_file({key: x + 1 for key, x in own.items()}, tmp_path / "adapter.eng.safetensors")
+    wide = {key: torch.cat((x, x)) if "lm_head" in key else x for key, x in own.items()}
+    torch.save(wide, tmp_path / "adapter.fra.bin")
+    return tmp_path
+
+
+@torch.no_grad()
+def test_a_model_speaks_another_language(languages):
+    values = recorded("sounds/wav2vec2-letters")[0]["input_values"]
+    model = Wav2Vec2ForCTC.from_pretrained(languages)
+    before = model(values).logits
+    model.load_adapter("eng")
+    assert not model(values).logits.equal(before)
+    model.load_adapter("fra")
+    assert model.config.vocab_size == 18
+    torch.testing.assert_close(model(values).logits, torch.cat((before, before), -1))
+    opened_so = AutoModelForCTC.from_pretrained(languages, target_lang="fra")
+    assert opened_so(values).logits.equal(model(values).logits)
+
+
+def test_languages_that_are_not_there_are_named(languages):
+    model = Wav2Vec2ForCTC.from_pretrained(languages)
+    with pytest.raises(CheckpointError, match=r"Did you mean `fra`"):
+        model.load_adapter("frb")
+    save_file({"lm_head.bias": torch.zeros(9)}, languages / "adapter.deu.safetensors")
+    with pytest.raises(CheckpointError, match="is no adapter of this model"):
+        model.load_adapter("deu")
+    with pytest.raises(ArgumentError, match="no adapters"):
+        AutoModelForCTC.from_pretrained(GOLDEN / "sounds/hubert-letters", target_lang="eng")
+
+
+def test_parts_are_frozen():
+    model = opened("sounds/wav2vec2-codes")
+    model.freeze_feature_encoder()
+    frozen = {key for key, weight in model.named_parameters() if not weight.requires_grad}
+    assert frozen == {key for key, _ in model.named_parameters() if ".frames." in key}
+    model.freeze_base_model()
+    assert all(weight.requires_grad for weight in model.head.parameters())
+    assert not any(weight.requires_grad for weight in model.body.parameters())
+    model.set_gumbel_temperature(0.5)
+    assert model.head.temperature == 0.5
+    with pytest.raises(ArgumentError, match="no codes"):
+        opened("sounds/wavlm-body").set_gumbel_temperature(1.0)
