@@ -77,8 +77,6 @@ KNOWN: dict[tuple[str, str], Known] = {
     ("text-generation", "en"): Known("openai-community/gpt2", "607a30d", "stories"),
     ("text-generation", "zh"): Known("uer/gpt2-chinese-cluecorpussmall", None, "stories-zh"),
     ("text2text-generation", "en"): _T5,
-    ("automatic-speech-recognition", "en"): Known("facebook/wav2vec2-base-960h", "22aad52"),
-    ("audio-classification", "en"): Known("superb/wav2vec2-base-superb-ks", "372e048"),
     ("summarization", "en"): Known("sshleifer/distilbart-cnn-12-6", "a4f8f3e"),
     ("image-classification", "en"): _VIT,
     ("image-feature-extraction", "en"): _VIT,

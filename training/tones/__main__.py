@@ -17,7 +17,7 @@ from training.tones.dial import RATE, WORDS, Line
 
 HERE = Path(__file__).parent
 BATCH = 10
-PLAN = Plan(steps=2400, tokens=0, rate=1.5e-3, decay=0.01)
+PLAN = Plan(steps=1200, tokens=0, rate=1.5e-3, decay=0.01)
 CONFIG: dict[str, Any] = {
     "activation_dropout": 0.0,
     "apply_spec_augment": False,
