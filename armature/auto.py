@@ -49,7 +49,9 @@ _FITS: dict[str, tuple[type[tasks.Head], ...]] = {
     "VisualQuestionAnswering": (tasks.VisualQuestions,),
     "DocumentQuestionAnswering": (),
     "ObjectDetection": (tasks.ObjectDetector,),
+    "ZeroShotObjectDetection": (tasks.TextGuidedDetector,),
     "SemanticSegmentation": (tasks.Segmenter,),
+    "TableQuestionAnswering": (tasks.Cells,),
     "DepthEstimation": (tasks.DepthEstimator,),
     "CTC": (tasks.CTC,),
     "AudioClassification": (tasks.SoundClassifier,),
@@ -96,6 +98,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.sounds import SoundModel
     from armature.towers import TowersModel
     from armature.transcribing import TranscribingModel
 
@@ -115,7 +118,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Captions: CaptionModel,
         tasks.Scribe: TranscribingModel,
     }
-    return type(class_name, (kinds.get(type(spec), PreTrainedModel),), body)
+    usual = SoundModel if module.INPUTS == "sounds" else PreTrainedModel
+    return type(class_name, (kinds.get(type(spec), usual),), body)
 
 
 @cache

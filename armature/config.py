@@ -315,9 +315,10 @@ def _label2id(config: Config) -> dict[str, int]:
 
 
 def _num_labels(config: Config) -> int:
-    config.read_keys.update({"id2label", "label2id", "num_labels"} & config.data.keys())
+    own = config.synonyms.get("num_labels", "num_labels")
+    config.read_keys.update({"id2label", "label2id", "num_labels", own} & config.data.keys())
     labels = config.data.get("id2label")
-    counts = (table.get("num_labels") for table in (config.data, config.defaults))
+    counts = (table.get(own) for table in (config.data, config.defaults))
     return len(labels) if labels else int(next(filter(None, counts), 2))
 
 

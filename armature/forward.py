@@ -86,8 +86,10 @@ def _single(
     mask = None if whole else _flat(given.get("attention_mask"))
     if mask is None and hasattr(stack.embed, "real"):
         mask = stack.embed.real(_flat(ids), given)
-    inputs = call.pack(ids, _flat_embeds(given.get("inputs_embeds")), mask, given, cache)
-    inputs.further = {name: given[name] for name in further(stack) if name in given}
+    own = {name: given[name] for name in further(stack) if name in given}
+    rest = {name: value for name, value in given.items() if name not in own}
+    inputs = call.pack(ids, _flat_embeds(given.get("inputs_embeds")), mask, rest, cache)
+    inputs.further = own
     record = asked.record(stack)
     memory, memory_layout = outer(model, given)
     if memory_layout is not None and memory_layout.rows != inputs.layout.rows:
@@ -112,7 +114,7 @@ def _opened(
     """Run a stack that makes tokens of something else than a text."""
     stack = model.stack
     blends = getattr(model.head, "blends", False)  # a head that reads the states of every block
-    asked.states = asked.states or blends  # HF: they are shown then, too
+    asked.states = asked.states or getattr(model.head, "shows", False)
     inputs, record = stack.embed.open(given), asked.record(stack)
     if blends:
         record.states = frozenset(range(stack.depth + 1))

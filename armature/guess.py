@@ -29,6 +29,7 @@ def model_type(
     """
     signs = (
         ("its `architectures`", lambda: _by_class(data.get("architectures"))),
+        ("its `_model_class`", lambda: _by_class([data.get("_model_class")])),
         ("the names of its tensors", lambda: _by_tensors(source, silent)),
         ("its name", lambda: _by_name(str(source.name))),
     )

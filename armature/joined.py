@@ -125,6 +125,11 @@ class JoinedModel(PreTrainedModel):
         self.parts[1].tie_weights()
 
     @property
+    def begins_as_given(self) -> bool:
+        """Whether generation puts no start before the tokens that a caller gives the decoder."""
+        return self.encoder.head_spec.begin == "given"
+
+    @property
     def encoder(self) -> PreTrainedModel:
         """The model that reads."""
         return self.parts[0]

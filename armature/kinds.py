@@ -19,6 +19,8 @@ _SHARE = re.compile(r"drop")  # of what is dropped while training
 _MANY = ("eos_token_id", "image_size", "patch_size", "attention_window")
 _MOST = 2**31 - 1
 _MAY_BE_NONE = ("type_vocab_size", "num_experts", "num_local_experts")
+_MAY_BE_NONE += ("no_repeat_ngram_size", "encoder_no_repeat_ngram_size")
+_TABLES = ("pruned_heads",)  # layer → heads: older files have an empty one
 # Modules are built one by one, so a wrong number of them would take for ever: far above any real.
 _LIMITS = {"hidden_groups": 64, "inner_group": 64, "layer": 1000, "depth": 1000}
 _LIMITS |= {"expert": 4096, "label": 100_000}
@@ -26,7 +28,7 @@ _LIMITS |= {"expert": 4096, "label": 100_000}
 
 def expected(key: str, value: Any, default: Any) -> str | None:
     """Return what a setting should be where `value` makes no sense for it, else None."""
-    if default is None and _WHOLE.search(key):
+    if default is None and _WHOLE.search(key) and key not in _TABLES:
         default = 1
     elif default is None and _SHARE.search(key):
         default = 0.0

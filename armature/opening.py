@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("armature")
 
-# Options of `open_model` beside the hub's and the config's settings.
-OPTIONS = ("config", "dtype", "device", "device_map", "variant", "use_safetensors")
-OPTIONS += ("output_loading_info", "add_pooling_layer", "use_mask_token", "crf", "precision")
-
 _CONFIGS: dict[str, type[Config]] = {}
-_PLACING = ("dtype", "torch_dtype", "device", "device_map")
+_PLACING = ("dtype", "torch_dtype", "device", "device_map", "target_lang")
 _PARTS = ("add_pooling_layer", "use_mask_token", "crf")  # what a model may lack, or have
+_FILES = ("config", "variant", "use_safetensors", "output_loading_info", "precision")
+OPTIONS = (*_FILES, *_PLACING, *_PARTS)  # beside the hub's and the config's settings
 
 
 def config_class(model_type: str) -> type[Config]:
@@ -142,8 +140,8 @@ def open_model(
         config: used instead of the checkpoint's own.
         **options: `dtype` (also spelled `torch_dtype`; float32 unless given, "auto" keeps the
             file's), `precision` ("int8" or "int4" rounds the weights), `device`, `variant`,
-            `use_safetensors`, `output_loading_info`, the hub's options (`revision`,
-            `local_files_only`, …), and any setting of the config.
+            `use_safetensors`, `output_loading_info`, `target_lang` (of sounds), the hub's
+            options (`revision`, `local_files_only`, …), and any setting of the config.
 
     Returns:
         The model, in eval mode; with `output_loading_info=True` a pair of it and the report.
@@ -181,8 +179,7 @@ def open_model(
     _fill(model, weights, None if dtype == "auto" else dtype or torch.float32)
     model.load_report.source, model.load_report.revision = str(name), source.revision
     model.name_or_path = str(name)
-    if device is not None:
-        model.to(device)
+    _settle(model, device, placing.get("target_lang"), hub)
     if precision != FULL:
         model.quantize(precision)
     _say_what_is_new(model)
@@ -191,6 +188,15 @@ def open_model(
 
         model.generation_config = GenerationConfig.from_checkpoint(source, config)
     return (model, model.load_report) if with_info else model
+
+
+def _settle(model: Any, device: Any, language: str | None, hub: dict[str, Any]) -> None:
+    if language is not None:
+        if not hasattr(model, "load_adapter"):
+            raise ArgumentError(f"{type(model).__name__} reads no sounds: leave target_lang out")
+        model.load_adapter(language, **hub)
+    if device is not None:
+        model.to(device)
 
 
 def _keeps(weights: Weights, placing: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from armature.errors import refuse_unknown
 from armature.outputs import tasks
 
 if TYPE_CHECKING:
+    from armature.config import Config
     from armature.pretrained import PreTrainedModel
 
 log = logging.getLogger("armature")
@@ -52,4 +54,17 @@ def save_model(model: PreTrainedModel, folder: str | Path, **options: Any) -> No
         )
         if model._generation_config is not None and isinstance(model.head_spec, tasks.WRITERS):
             files.write("generation_config.json", model.generation_config.to_json_string())
-        files.write("config.json", config.to_json_string())
+        files.write("config.json", _written(config))
+
+
+# What files say of themselves to the reference library, and no others know.
+_SIGNS = ("architectures", "dtype", "model_type")
+
+
+def _written(config: Config) -> str:
+    """Return the text of config.json; files that name their class in a way of their own keep it."""
+    settings = config.to_dict()
+    if "_model_class" not in settings:
+        return config.to_json_string()
+    kept = {key: value for key, value in settings.items() if key not in _SIGNS}
+    return json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

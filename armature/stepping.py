@@ -56,6 +56,8 @@ def steps(
         memory, before = _memory(model, given, asked, memory)
         given = {}
     packed = _packed(model, prompt, mask, given, cache)
+    told = passes.further(model.stack)
+    packed.further |= {name: given[name] for name in told if name in given}
     kind = getattr(model.stack.embed, "decodes", StackSteps)
     place = _place(model, packed)
     found = kind(model.stack, model.head.scores, packed, capacity, memory, place)

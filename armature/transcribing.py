@@ -24,6 +24,7 @@ class TranscribingModel(PreTrainedModel):
     """A model that writes what pieces of sound say, one after another."""
 
     counts_tokens = True  # padding before what was said does not move it
+    begins_as_given = True  # what was said before comes first, and no start before that
 
     @property
     def stride(self) -> int:

@@ -1,4 +1,4 @@
-"""Small checkpoints of pyramids whose states are maps; see `make_golden_images`."""
+"""Small checkpoints of pyramids; see `make_golden_images`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ SMALL_MAPS: dict[str, dict[str, Any]] = {
     "glpn": {"hidden_sizes": [6, 8], "depths": [1, 1], "num_encoder_blocks": 2}
     | {"sr_ratios": [3, 1], "num_attention_heads": [1, 2], "mlp_ratios": [2, 3]}
     | {"decoder_hidden_size": 6, "strides": [3, 2]},
+    "mobilenet_v1": {"depth_multiplier": 0.02, "min_depth": 4},
+    "bit": {"embedding_size": 6, "hidden_sizes": [8, 16], "depths": [1, 2], "num_groups": 2},
+    "swinv2": {"embed_dim": 8, "depths": [1, 2], "num_heads": [2, 4], "mlp_ratio": 1.5},
 }
 LABELS = torch.arange(2 * 24 * 20).reshape(2, 24, 20) % 5
 
@@ -133,5 +136,38 @@ MAPS: dict[str, Any] = {
         {"max_depth": 3, "drop_path_rate": 0.2},
         [(24, 24)],
         {"labels": torch.arange(2 * 32 * 32).reshape(2, 32, 32) % 5 * 0.4},
+    ),
+    "swinv2/classes": (
+        "Swinv2ForImageClassification",
+        {"image_size": 24, "patch_size": 3, "window_size": 3, "pretrained_window_sizes": [5, 0]}
+        | {"qkv_bias": False, "num_labels": 3},
+        [(24, 24), (22, 29)],
+        {"labels": torch.tensor([2, 0])},
+    ),
+    "swinv2/maps": (
+        "Swinv2Backbone",
+        {"image_size": 16, "window_size": 7, "pretrained_window_sizes": [0, 0]}
+        | {"out_features": ["stem", "stage2"], "hidden_act": "relu", "layer_norm_eps": 0.01},
+        [(16, 16)],
+        {},
+    ),
+    "mobilenet_v1/classes": (
+        "MobileNetV1ForImageClassification",
+        {"num_labels": 3, "hidden_act": "silu"},
+        [(17, 21)],
+        {"labels": torch.tensor([2, 0])},
+    ),
+    "bit/classes": (
+        "BitForImageClassification",
+        {"layer_type": "bottleneck", "output_stride": 4, "global_padding": "same"}
+        | {"embedding_dynamic_padding": True, "num_labels": 3},
+        [(24, 20), (19, 27)],
+        {"labels": torch.tensor([2, 0])},
+    ),
+    "bit/maps": (
+        "BitBackbone",
+        {"out_features": ["stem", "stage1"], "num_channels": 1, "hidden_act": "gelu"},
+        [(24, 20)],
+        {},
     ),
 }

@@ -10,7 +10,9 @@ import click
 import torch
 
 from armature import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForCTC,
     AutoModelForImageClassification,
     AutoModelForMaskedLM,
     AutoModelForQuestionAnswering,
@@ -26,6 +28,7 @@ CLASSES = {
     "BertForMaskedLM": AutoModelForMaskedLM,
     "GPT2LMHeadModel": AutoModelForCausalLM,
     "ViTForImageClassification": AutoModelForImageClassification,
+    "Wav2Vec2ForCTC": AutoModelForCTC,
 }
 
 
@@ -50,6 +53,9 @@ def bert_config(head: str, vocabulary: int, **settings: Any) -> dict[str, Any]:
 def fresh(config: dict[str, Any], seed: int) -> Any:
     """Return a model with first weights, opened as any checkpoint is opened."""
     torch.manual_seed(seed)
+    if config["model_type"] not in initial.KNOWN:  # the library's own first weights will do
+        (head,) = config["architectures"]
+        return CLASSES[head].from_config(AutoConfig.for_model(**config))
     with tempfile.TemporaryDirectory() as folder:
         initial.write(Path(folder), config, seed)
         return CLASSES[config["architectures"][0]].from_pretrained(folder)

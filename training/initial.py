@@ -18,6 +18,7 @@ from torch import Tensor
 from training.vocabulary import write_json
 
 Weights = dict[str, Tensor]
+KNOWN = ("bert", "gpt2", "vit")  # model types
 
 
 def waves(length: int, width: int, height: float) -> Tensor:

@@ -41,6 +41,7 @@ SYNONYMS = {
     "data2vec-audio": "data2vec_audio",
     "data2vec-vision": "data2vec_vision",
     "deberta-v2": "deberta_v2",
+    "donut-swin": "donut_swin",
     "encoder-decoder": "encoder_decoder",
     "maskformer-swin": "maskformer_swin",
     "openai-gpt": "openai_gpt",

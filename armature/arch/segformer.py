@@ -38,7 +38,8 @@ def spec(c: Config) -> Stemless:
     stages = []
     for index in range(c.num_encoder_blocks):
         depth = c.depths[index]
-        blocks = tuple(Own(partial(_block, c, index, place == depth - 1)) for place in range(depth))
+        inner, end = partial(_block, c, index, last=False), partial(_block, c, index, last=True)
+        blocks = (*(Own(inner) for _ in range(depth - 1)), Own(end))
         down = Own(partial(_down, c, index))
         stages.append(Entered(blocks, down) if index else Stage(blocks))
     return Stemless(
@@ -66,7 +67,7 @@ def _stem(c: Config) -> Any:
     return Stem(c.hidden_sizes[0], *_down(c, 0))
 
 
-def _block(c: Config, index: int, last: bool) -> Any:
+def _block(c: Config, index: int, *, last: bool) -> Any:
     """Build a block; HF: a last one of all may give its states as tokens, not as a map."""
     from armature.layers.reduced import ReducedBlock
 

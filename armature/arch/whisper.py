@@ -120,7 +120,8 @@ HEADS = {
     "WhisperForCausalLM":             CausalLM(
         out="proj_out", bias=False, shift=False, half="decoder"),
     "WhisperForAudioClassification":  SoundClassifier(
-        blend="layer_weights", dense="projector", out="classifier", half="encoder", prefix=""),
+        blend="layer_weights", dense="projector", out="classifier", half="encoder", prefix="",
+        shown=True),  # HF
 }
 # fmt: on
 INPUTS = "whisper"

@@ -22,6 +22,7 @@ __all__ = ["TensorInfo", "Weights", "open_weight_files", "open_weights"]
 
 _LARGEST_INDEX = 100_000_000
 _FORMATS = {"safetensors": "model.safetensors", "bin": "pytorch_model.bin"}
+_PICKLED = (".pth", ".pt")  # of any name: the only one of a folder counts
 _ELSEWHERE = (".safetensors", ".bin", ".h5", ".msgpack", ".gguf", ".onnx", ".pt", ".pth", ".ckpt")
 
 
@@ -127,6 +128,9 @@ def open_weights(
         index = source.find(index_name(format, variant))
         if index is not None:
             return _open_shards(source, index, format)
+    alone = [name for name in source.names() if name.endswith(_PICKLED)]
+    if "bin" in wanted and variant is None and len(alone) == 1:
+        return open_weight_files([source.get(alone[0])], "bin")
     raise _no_weights(source, [weights_name(format, variant) for format in wanted])
 
 

@@ -236,7 +236,10 @@ class Processor:
         hears = _SOUND if self.join.senses == AUDIO else {"return_tensors", "input_data_format"}
         hears = hears | set(self.senses.settings)
         refuse_unknown(f"{type(self).__name__}(…)", options, _TEXT | hears)
-        texts = {name: value for name, value in options.items() if name in _TEXT}
+        # HF: what tokenizer_config.json says of a call has no effect on calls of the tokenizer.
+        stored = self.tokenizer.options
+        texts = {k: stored[k] for k in ("return_attention_mask",) if stored.get(k) is not None}
+        texts |= {name: value for name, value in options.items() if name in _TEXT}
         others = {name: value for name, value in options.items() if name in hears}
         if seen and self.join.senses == AUDIO and self.join.way != "as_labels":
             texts = texts if text else {}

@@ -226,4 +226,8 @@ class Merge(nn.Module):
             x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         squares = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (B, h, 2, w, 2, D)
         four = squares.permute(0, 1, 3, 4, 2, 5).flatten(3)  # columns before rows
-        return self.reduce(self.norm(four)).permute(0, 3, 1, 2)
+        return self.join(four).permute(0, 3, 1, 2)
+
+    def join(self, x: Tensor) -> Tensor:
+        """(…, 4 · D) → (…, 2 · D)."""
+        return self.reduce(self.norm(x))

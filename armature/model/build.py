@@ -161,9 +161,10 @@ def _stage(anatomy: spec.Stage) -> Stage:
             continue
         assert isinstance(block.attn, spec.Attention)
         blocks.append(build_block(block, block.attn.heads * block.attn.width))
-    if isinstance(anatomy.blocks[0], spec.Own):
-        return MapStage(blocks, down, blocks[-1].width, early=early)
-    return Stage(blocks, down, blocks[-1].attn.heads * blocks[-1].attn.head_width, early=early)
+    if not isinstance(anatomy.blocks[0], spec.Own):
+        return Stage(blocks, down, blocks[-1].attn.heads * blocks[-1].attn.head_width, early=early)
+    kind = Stage if getattr(blocks[0], "packed", False) else MapStage
+    return kind(blocks, down, blocks[-1].width, early=early)
 
 
 def _width(description: spec.Tokens | spec.Patches | spec.Own, made: nn.Module) -> int:

@@ -12,7 +12,8 @@ from torch import Tensor
 from armature.batch import Layout
 from armature.config import Config
 from armature.outputs import tasks
-from armature.outputs.heads import Ends, Given, HeadModule, Tokens, Words
+from armature.outputs.heads import Ends, HeadModule, Tokens, Words
+from armature.outputs.picking import Given
 
 TEXT = "text"  # where embeddings tell, in `Inputs.further`, which tokens are the text's
 

@@ -26,6 +26,8 @@ from armature.outputs.heads import Given, Sequences, read
 class FeatureMaps(nn.Module):
     """The maps of the stages that the config asks for, each perhaps normed."""
 
+    flat = False  # whether hidden states are tokens, although features are maps
+
     def __init__(self, spec: tasks.Backbone, config: Config, channels: tuple[int, ...]) -> None:
         super().__init__()
         names = ["stem", *(f"stage{index}" for index in range(1, len(channels)))]
@@ -240,7 +242,9 @@ def see(
         record = call.record((*states, *head.stages), shares)
         body.features(images, record)
         found: dict[str, Any] = {"feature_maps": head(record.kept_states)}
-        found["hidden_states"] = _maps(record, states)
+        found["hidden_states"] = maps = _maps(record, states)
+        if maps and head.flat:
+            found["hidden_states"] = tuple(x.flatten(2).transpose(1, 2) for x in maps)
     else:
         every = range(body.first, body.depth + 1) if isinstance(head, StageHead) else ()
         record = call.record((*states, *every), shares)

@@ -42,6 +42,7 @@ class Blended(HeadModule):
     def __init__(self, spec: tasks.Blended, config: Config, sizes: Sizes) -> None:
         super().__init__(spec, config, sizes)
         self.blends = bool(config.use_weighted_layer_sum)
+        self.shows = self.blends and spec.shown
         depth = config.num_hidden_layers + 1
         self.blend = nn.Parameter(torch.empty(depth)) if self.blends else None
 
@@ -58,10 +59,8 @@ class SoundLabels(Blended):
 
     def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
         """Packed states (N, D) → loss, logits."""
-        frames, lengths = (
-            given.layout.unpack(self.read(x, given)),
-            given.further[LENGTHS].to(x.device),
-        )
+        frames = given.layout.unpack(self.read(x, given))
+        lengths = given.further[LENGTHS].to(x.device)
         real = torch.arange(frames.shape[1], device=x.device) < lengths[:, None]
         mean = (frames * real[..., None]).sum(1) / lengths[:, None].to(x.dtype)
         logits, labels = self.score(mean), given.labels.get("labels")

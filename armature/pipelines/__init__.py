@@ -40,6 +40,25 @@ TASKS = {
         "ZeroShotImageClassificationPipeline",
         BOTH,
     ),
+    "image-to-text": Task("AutoModelForVision2Seq", "captions", "ImageToTextPipeline", BOTH),
+    "zero-shot-object-detection": Task(
+        "AutoModelForZeroShotObjectDetection",
+        "zero_shot_objects",
+        "ZeroShotObjectDetectionPipeline",
+        BOTH,
+    ),
+    "visual-question-answering": Task(
+        "AutoModelForVisualQuestionAnswering",
+        "visual_questions",
+        "VisualQuestionAnsweringPipeline",
+        BOTH,
+    ),
+    "document-question-answering": Task(
+        "AutoModelForDocumentQuestionAnswering",
+        "document_questions",
+        "DocumentQuestionAnsweringPipeline",
+        BOTH,
+    ),
     "feature-extraction": Task("AutoModel", "features", "FeatureExtractionPipeline"),
     "text-classification": Task(
         "AutoModelForSequenceClassification", "classification", "TextClassificationPipeline"
@@ -99,20 +118,17 @@ TASKS = {
 # zero-shot-classification with a sentence encoder
 LIKENESS = Task("AutoModel", "zero_shot", "SimilarityPipeline")
 
-ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+ALIASES = {
+    "sentiment-analysis": "text-classification",
+    "ner": "token-classification",
+    "vqa": "visual-question-answering",
+}
 
 # Auto classes of models that do a task, beside its own.
 ALSO = {
     "AutoModelForCTC": "automatic-speech-recognition",
     "AutoModelForPreTraining": "fill-mask",
 }
-
-LATER = (
-    "document-question-answering",
-    "image-to-text",
-    "visual-question-answering",
-    "vqa",
-)
 
 
 def find(task: str) -> Task:
@@ -124,12 +140,7 @@ def find(task: str) -> Task:
     usual = usual_name(task)
     if usual in TASKS:
         return TASKS[usual]
-    if task in LATER:
-        raise ArgumentError(
-            f"the task {task!r} is not there yet: a later version of Armature brings it.\n"
-            f"  → there are: {', '.join(TASKS)}"
-        )
-    names = [*TASKS, *ALIASES, *LATER, "translation_en_to_fr"]
+    names = [*TASKS, *ALIASES, "translation_en_to_fr"]
     raise ArgumentError(
         f"there is no task {task!r}.{nearest(str(task), names)}\n  → there are: {', '.join(TASKS)}"
     )
@@ -232,8 +243,8 @@ def pipeline(  # noqa: PLR0913 - the known signature
     if entry.reads == BOTH:
         opened, reader = how.open(entry.auto, model, config, tokenizer)
         origin = model if isinstance(model, str | PathLike) else opened.name_or_path
-        pictures = image_processor or feature_extractor
-        reader = (reader, how.reader(origin, pictures, "AutoImageProcessor"))
+        sees = image_processor or feature_extractor
+        reader = (reader, how.pictures(origin, sees))
     else:
         joined = entry.reads == "AutoProcessor"
         reader = how.joined(model, readers) if joined else _reader(task, entry, readers)

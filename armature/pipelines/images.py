@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -67,20 +67,22 @@ class ImagePipeline(Pipeline):
         return 1 + height * width // _PATCH
 
     def forward(self, rows: Sequence[Row]) -> list[Any]:
-        """Return what the model says of each picture: those of one shape go together."""
+        """Return what the model says of each picture."""
+        return [self.look(inputs) for inputs in self.tensors(rows)]
+
+    def tensors(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+        """Yield the inputs of pictures: those of one shape go together."""
         import numpy as np
         import torch
 
         alike = len({row.inputs["pixel_values"].shape for row in rows}) == 1
-        found = []
         for group in [rows] if alike else [[row] for row in rows]:
             inputs = {}
             for name in group[0].inputs:
                 array = torch.from_numpy(np.stack([row.inputs[name] for row in group]))
                 dtype = self.model.dtype if name == "pixel_values" else array.dtype
                 inputs[name] = array.to(self.device, dtype)
-            found.append(self.look(inputs))
-        return found
+            yield inputs
 
     def look(self, inputs: dict[str, Any]) -> Any:
         """Return what the model says of images (B, C, height, width)."""

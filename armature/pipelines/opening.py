@@ -140,6 +140,15 @@ class Opening:
             reader = getattr(autos, reads).from_pretrained(reader, **hub)
         return reader
 
+    def pictures(self, origin: Any, reader: Any) -> Any:
+        """Open what reads pictures beside texts; None where the checkpoint has nothing of it."""
+        files = ("preprocessor_config.json", "processor_config.json")
+        if reader is None and is_name(origin):
+            source = self.source(origin)
+            if all(source.find(file) is None for file in files):
+                return None
+        return self.reader(origin, reader, "AutoImageProcessor")
+
     def joined(self, model: Any, given: Mapping[str, Any]) -> Any:
         """Join what a caller gave to read sounds and texts; what is missing is the model's own.
 

@@ -69,7 +69,7 @@ class SpeechOptions(Options):
                 f"chunk_length_s={self.chunk_length_s!r} and stride_length_s="
                 f"{self.stride_length_s!r} should be seconds"
             )
-        if self.chunk_length_s and self.chunk_length_s <= sum(self.strides):
+        if self.chunk_length_s and self.chunk_length_s < sum(self.strides):
             raise ArgumentError(
                 f"windows of {self.chunk_length_s} seconds (chunk_length_s) share "
                 f"{sum(self.strides)} seconds with their neighbours (stride_length_s), so nothing "

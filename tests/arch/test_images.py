@@ -14,7 +14,7 @@ from armature.errors import ArgumentError, UnknownArgumentError
 
 MAPS = (
     *("resnet", "regnet", "convnext", "convnextv2", "mobilenet_v2", "efficientnet", "poolformer"),
-    *("mobilevit", "segformer", "glpn"),
+    *("mobilevit", "segformer", "glpn", "mobilenet_v1", "bit"),
 )  # of architectures whose states are maps
 PATCHES = (
     *("beit", "data2vec-vision", "dinov2", "dinov2_with_registers", "ijepa", "vit_mae", "yolos"),
@@ -24,7 +24,7 @@ DETECTORS = ("detr", "table_transformer", "conditional_detr")
 DENSE = ("depth_anything", "dpt", "mask2former", "maskformer", "upernet")  # of every pixel
 NAMES = sorted(
     f"{kind}/{folder.name}"
-    for kind in ("swin", "vit", "deit", *MAPS, *PATCHES, *SERIES, *DETECTORS, *DENSE)
+    for kind in ("swin", "swinv2", "vit", "deit", *MAPS, *PATCHES, *SERIES, *DETECTORS, *DENSE)
     for folder in (GOLDEN / kind).iterdir()
 )
 OTHERS = ("swin", *DETECTORS, *DENSE)

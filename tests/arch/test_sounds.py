@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 from pictured import GOLDEN, opened, recorded
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from armature import AutoModelForAudioXVector, AutoModelForCTC, Wav2Vec2ForCTC, Wav2Vec2Model
-from armature.errors import ArgumentError, ConfigError, UnknownArgumentError
+from armature.errors import ArgumentError, CheckpointError, ConfigError, UnknownArgumentError
 from armature.layers.spans import Spans
 
 NAMES = sorted(f"sounds/{folder.name}" for folder in (GOLDEN / "sounds").iterdir())
@@ -73,6 +73,11 @@ def test_gradients_reach_every_weight_while_training(name):
     assert [key for key in lacking if key.rpartition(".")[0] not in kept | {"body.embed"}] == []
 
 
+def test_states_that_are_blended_are_told_to_nobody_who_does_not_ask():
+    model, (given, _) = opened("sounds/hubert-labels"), recorded("sounds/hubert-labels")
+    assert list(model(given["input_values"])) == ["logits"]
+
+
 def test_spans_are_hidden_while_training():
     spans = Spans((0.5, 3, 2), (0.3, 2, 1))
     states = torch.zeros(2, 20, 10)
@@ -130,3 +135,58 @@ def test_bad_settings_are_refused():
     config.conv_stride = [4, 3]
     with pytest.raises(ConfigError, match="one number each"):
         Wav2Vec2Model(config)
+
+
+# -------------------------------------------------------------------- languages
+
+
+@pytest.fixture
+def languages(tmp_path):
+    """A checkpoint with adapters for two languages, the second with more letters."""
+    model = opened("sounds/wav2vec2-letters")
+    model.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    own = {key: x for key, x in tensors.items() if "adapter_layer" in key or "lm_head" in key}
+    save_file({key: x + 1 for key, x in own.items()}, tmp_path / "adapter.eng.safetensors")
+    wide = {key: torch.cat((x, x)) if "lm_head" in key else x for key, x in own.items()}
+    torch.save(wide, tmp_path / "adapter.fra.bin")
+    return tmp_path
+
+
+@torch.no_grad()
+def test_a_model_speaks_another_language(languages):
+    values = recorded("sounds/wav2vec2-letters")[0]["input_values"]
+    model = Wav2Vec2ForCTC.from_pretrained(languages)
+    before = model(values).logits
+    model.load_adapter("eng")
+    assert not model(values).logits.equal(before)
+    model.load_adapter("fra")
+    assert model.config.vocab_size == 18
+    torch.testing.assert_close(model(values).logits, torch.cat((before, before), -1))
+    opened_so = AutoModelForCTC.from_pretrained(languages, target_lang="fra")
+    assert opened_so(values).logits.equal(model(values).logits)
+
+
+def test_languages_that_are_not_there_are_named(languages):
+    model = Wav2Vec2ForCTC.from_pretrained(languages)
+    with pytest.raises(CheckpointError, match=r"Did you mean `fra`"):
+        model.load_adapter("frb")
+    save_file({"lm_head.bias": torch.zeros(9)}, languages / "adapter.deu.safetensors")
+    with pytest.raises(CheckpointError, match="is no adapter of this model"):
+        model.load_adapter("deu")
+    with pytest.raises(ArgumentError, match="no adapters"):
+        AutoModelForCTC.from_pretrained(GOLDEN / "sounds/hubert-letters", target_lang="eng")
+
+
+def test_parts_are_frozen():
+    model = opened("sounds/wav2vec2-codes")
+    model.freeze_feature_encoder()
+    frozen = {key for key, weight in model.named_parameters() if not weight.requires_grad}
+    assert frozen == {key for key, _ in model.named_parameters() if ".frames." in key}
+    model.freeze_base_model()
+    assert all(weight.requires_grad for weight in model.head.parameters())
+    assert not any(weight.requires_grad for weight in model.body.parameters())
+    model.set_gumbel_temperature(0.5)
+    assert model.head.temperature == 0.5
+    with pytest.raises(ArgumentError, match="no codes"):
+        opened("sounds/wavlm-body").set_gumbel_temperature(1.0)

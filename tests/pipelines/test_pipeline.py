@@ -13,7 +13,7 @@ from conftest import GOLDEN, TASK_OF, close, opened
 from armature import AutoModel, AutoModelForMaskedLM, AutoTokenizer, pipeline
 from armature.checkpoint.hub import resolve
 from armature.errors import ArgumentError, CheckpointError, UnknownArgumentError
-from armature.pipelines import ALIASES, LATER, TASKS, defaults, find, task_of
+from armature.pipelines import ALIASES, TASKS, defaults, find, task_of
 
 
 def test_importing_pipelines_is_light():
@@ -63,12 +63,9 @@ def test_every_task_has_its_pipeline():
     assert find("translation_en_to_fr") is find("translation_zh-CN_to_en") is TASKS["translation"]
 
 
-def test_unknown_tasks_and_those_of_later_versions():
+def test_unknown_tasks():
     with pytest.raises(ArgumentError, match="Did you mean `sentiment-analysis`"):
         pipeline("sentiment-analisys")
-    for task in LATER:
-        with pytest.raises(ArgumentError, match="later version"):
-            pipeline(task)
     with pytest.raises(ArgumentError, match="a task, a model, or both"):
         pipeline()
 

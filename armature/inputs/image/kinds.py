@@ -184,6 +184,7 @@ KINDS: dict[str, Kind] = {
     ),
     "Yolos": _boxed("resize_floored", "do_convert_annotations"),
     **dict.fromkeys(("MaskFormer", "Mask2Former"), _boxed("resize_raised", "do_reduce_labels")),
+    "Photo": Kind({**RGB, **SCALED}, steps=("rescale",)),
     "LayoutLMv2": Kind(
         {**_resized(_square(224), BILINEAR)}, steps=("resize", "turn"), further=_OCR
     ),
@@ -231,9 +232,15 @@ OF_TYPES = {
     "mask2former": "Mask2Former",
     "layoutlmv2": "LayoutLMv2",
     "layoutlmv3": "LayoutLMv3",
+    "ijepa": "ViT",
     "vit_mae": "ViT",
+    "vit_msn": "ViT",
     "vision-encoder-decoder": "ViT",
 }
+# Architectures whose checkpoints hold no file about pictures: they resize and norm them themselves.
+UNWRITTEN = dict.fromkeys(
+    ("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
+)
 
 # What makes results of a model's answers, where a class can: a class of `results` or `segments`.
 ANSWERS = {
@@ -244,6 +251,7 @@ ANSWERS = {
     "DPT": ("results", "ClassesAndDepths"),
     "GLPN": ("results", "Depths"),
     "OwlViT": ("results", "NamedBoxes"),
+    "Photo": ("results", "FoundThings"),
     "Yolos": ("results", "Boxes"),
     "DeformableDetr": ("results", "RankedBoxes"),
     "Detr": ("segments", "BoxesAndSegments"),

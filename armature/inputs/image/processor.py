@@ -13,7 +13,15 @@ import numpy as np
 from armature.errors import ArgumentError, CheckpointError, nearest, refuse_unknown
 from armature.inputs.image import annotations as annotated
 from armature.inputs.image import pictures, sizes
-from armature.inputs.image.kinds import ANSWERS, KINDS, NEAREST, OF_TYPES, Kind, class_names
+from armature.inputs.image.kinds import (
+    ANSWERS,
+    KINDS,
+    NEAREST,
+    OF_TYPES,
+    UNWRITTEN,
+    Kind,
+    class_names,
+)
 from armature.inputs.image.pictures import Picture
 from armature.inputs.image.steps import MAP_STEPS, STEPS
 from armature.inputs.image.transforms import pad, reduce_labels
@@ -286,14 +294,19 @@ def load_image_processor(source: Source, **options: Any) -> ImageProcessor:
     Raises:
         CheckpointError: there is none, or its class is not known here.
     """
+    if source.find(FILE) is None and source.find(WHOLE) is None:
+        stem = UNWRITTEN.get(_model_type(source) or "")
+        if stem is not None:
+            kind = image_processor_class(f"{stem}ImageProcessor")
+            assert kind is not None
+            return kind(**options)
     stored, path = read_settings(source)
     said = [stored.get("image_processor_type"), stored.get("feature_extractor_type")]
     for name in said:
         found = image_processor_class(name) if isinstance(name, str) else None
         if found is not None:
             return found.of_file(stored, options)
-    config = source.find("config.json")
-    model_type = read_json(config).get("model_type") if config is not None else None
+    model_type = _model_type(source)
     if any(said) or model_type not in OF_TYPES:
         what = next(filter(None, said), f"an image processor for {model_type!r}")
         raise CheckpointError(
@@ -302,6 +315,11 @@ def load_image_processor(source: Source, **options: Any) -> ImageProcessor:
     found = image_processor_class(f"{OF_TYPES[model_type]}ImageProcessor")
     assert found is not None
     return found.of_file(stored, options)
+
+
+def _model_type(source: Source) -> str | None:
+    config = source.find("config.json")
+    return None if config is None else read_json(config).get("model_type")
 
 
 # -------------------------------------------------------------------- batches

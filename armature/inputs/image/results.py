@@ -190,6 +190,64 @@ def _without_rivals(scores: Tensor, boxes: Tensor, limit: float) -> Tensor:
     return scores
 
 
+class FoundThings:
+    """What models find that bring boxes into each image themselves."""
+
+    def post_process_object_detection(
+        self, outputs: Any, threshold: float = 0.5, target_sizes: Sizes = None
+    ) -> list[dict[str, Tensor]]:
+        """Return what was found in each image.
+
+        Args:
+            outputs: `scores`, `labels` and `boxes` of each image, in its own pixels.
+            threshold: the least score, not included.
+            target_sizes: height and width of each image, of which boxes speak already.
+
+        Returns:
+            For each image its scores (n,), labels (n,) and boxes (n, 4) of corners.
+        """
+        sized(len(outputs.scores), target_sizes)
+        rows = zip(outputs.scores, outputs.labels, outputs.boxes, strict=True)
+        return sifted(rows, threshold)
+
+    def post_process_instance_segmentation(
+        self,
+        outputs: Any,
+        threshold: float = 0.5,
+        mask_threshold: float = 0.5,
+        overlap_mask_area_threshold: float = 0.8,
+        target_sizes: Sizes = None,
+    ) -> list[dict[str, Any]]:
+        """Return the things of each image whose pixels were found, too; the best one is in front.
+
+        Args:
+            outputs: `scores`, `labels` and `masks` (n, 1, height, width) of each image.
+            threshold: the least score.
+            mask_threshold: the least share of a pixel.
+            overlap_mask_area_threshold: not used.
+            target_sizes: height and width of each image, of which masks speak already.
+
+        Returns:
+            For each image `segmentation` (height, width) with the number of each pixel's thing, -1
+            where there is none, and `segments_info`: its `id`, `label_id` and `score`.
+        """
+        sized(len(outputs.scores), target_sizes)
+        found = []
+        for scores, labels, masks in zip(
+            outputs.scores, outputs.labels, outputs.masks, strict=True
+        ):
+            kept = torch.where(scores >= threshold)[0]
+            numbers = torch.full(masks.shape[-2:], -1, dtype=torch.int32, device=masks.device)
+            for index in kept.flip(0).tolist():
+                numbers[masks[index, 0] >= mask_threshold] = index
+            infos = [
+                {"id": i, "label_id": int(labels[i]), "score": round(float(scores[i]), 6)}
+                for i in kept.tolist()
+            ]
+            found.append({"segmentation": numbers, "segments_info": infos})
+        return found
+
+
 class SemanticMap(BatchEncoding):
     """The classes of an image's pixels, and the scores that they were chosen by."""
 

@@ -112,7 +112,7 @@ def _of_encoder_decoder(
     ids = _checked("decoder_input_ids", ids)
     if mask is not None:
         mask = _mask("decoder_attention_mask", mask, ids, config)
-    if bool((ids[:, :1] != start).all()):
+    if bool((ids[:, :1] != start).all()) and not getattr(model, "begins_as_given", False):
         ids = torch.cat([start, ids], 1)
         mask = None if mask is None else torch.cat([mask.new_ones(len(mask), 1), mask], 1)
     return Prompt(ids, mask, given, source, source_mask)

@@ -74,9 +74,10 @@ def able(steps: Steps, words: tuple[str, ...], strategy: str) -> Any:
 class Generates(Protocol):
     """A model that can generate.
 
-    Three more attributes are read where a model has them: `max_positions` (the most tokens that a
-    row may hold, None for no limit), `input_names` (the names that `inputs` may hold) and
-    `main_input_name` (what the encoder reads, `input_ids` when the model does not say).
+    Four more attributes are read where a model has them: `max_positions` (the most tokens that a
+    row may hold, None for no limit), `input_names` (the names that `inputs` may hold),
+    `main_input_name` (what the encoder reads, `input_ids` when the model does not say) and
+    `begins_as_given` (whether no start is put before a decoder's tokens).
     """
 
     config: Any

@@ -26,6 +26,7 @@ from armature.outputs.tasks.images import (
     ObjectDetector,
     Segmenter,
     TaughtImageClassifier,
+    TextGuidedDetector,
     VisualQuestions,
 )
 from armature.outputs.tasks.sounds import (
@@ -40,6 +41,7 @@ from armature.outputs.tasks.sounds import (
 from armature.outputs.tasks.texts import (
     BeamSpans,
     CausalLM,
+    Cells,
     Detector,
     DoubleHeads,
     Joined,
@@ -66,6 +68,7 @@ __all__ = [
     "Blended",
     "Captions",
     "CausalLM",
+    "Cells",
     "Contrast",
     "DepthEstimator",
     "Detector",
@@ -100,6 +103,7 @@ __all__ = [
     "Spans",
     "Speakers",
     "TaughtImageClassifier",
+    "TextGuidedDetector",
     "TokenClassifier",
     "VisualQuestions",
     "WordHead",

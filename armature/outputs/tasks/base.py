@@ -38,7 +38,8 @@ class Head:
     dropout_in: str = ""  # config keys, of the dropout before the dense map
     prefix: str | None = None  # before the body's names; None: as the architecture says
     half: Literal["encoder", "decoder"] | None = None  # the half of an encoder-decoder it needs
-    begin: Literal["start", "last"] = "start"  # of decoder inputs made of a text: its last token?
+    begin: Literal["start", "last", "given"] = "start"
+    # of decoder inputs made of a text: its last token? given ones: as they are, with no start?
     names: Rows | Callable[[Settings], Rows] = field(default_factory=dict)  # further rows
     body: Callable[[Config], Any] | None = None  # its anatomy, where it is not the file's
     fills: Mapping[str, Callable[[Any, Any, Config], Any]] = field(default_factory=dict)

@@ -105,3 +105,13 @@ class Match(Head):
     def labels(self) -> tuple[str, ...]:
         """It has none."""
         return ()
+
+
+@dataclass(frozen=True)
+class TextGuidedDetector(Head):
+    """Boxes, and how well each fits each of the texts given."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """It has none."""
+        return ()

@@ -25,6 +25,7 @@ class Blended(Head):
     """Base of heads of sounds that may read a blend of all blocks' states."""
 
     blend: str = ""  # weights of the blend, where the config's `use_weighted_layer_sum` asks for it
+    shown: bool = False  # the states that are blended are told to every caller
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""

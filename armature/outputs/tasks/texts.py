@@ -124,6 +124,17 @@ class TokenClassifier(Head):
 
 
 @dataclass(frozen=True)
+class Cells(Head):
+    """Cells of a table that answer a question, and what to do with them."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The cells, what to do, or else the answer and the numbers in the table."""
+        known = ("labels", "aggregation_labels", "float_answer", "table_mask")
+        return (*known, "numeric_values", "numeric_values_scale")
+
+
+@dataclass(frozen=True)
 class Detector(Head):
     """Whether each token was put there by another model."""
 

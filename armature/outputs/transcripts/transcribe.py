@@ -234,8 +234,6 @@ class Transcription:
             rules = [TimeRule(length, self.first_time, self.ends[0], latest), *rules]
         if not bool(mask.all()):
             settings["decoder_attention_mask"] = mask
-        # What was said before comes first, and no start before that.
-        settings["decoder_start_token_id"] = ids[:, 0].tolist()
         prompt = ids.to(self.model.device)
         return generate(
             self.model, logits_processor=rules, decoder_input_ids=prompt, **inputs, **settings

@@ -1,0 +1,58 @@
+"""Detectors on a ResNet with a feature pyramid: what their files build, and name, alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from armature.arch import find
+from armature.config import Config
+
+# fmt: off
+SHARED: dict[str, Any] = {
+    "num_channels": 3, "embedding_size": 64, "hidden_sizes": [256, 512, 1024, 2048],
+    "depths": [3, 4, 6, 3], "layer_type": "bottleneck", "hidden_act": "relu",
+    "downsample_in_first_stage": False, "downsample_in_bottleneck": False,
+    "frozen_norms": True,
+    "pyramid_width": 256,
+    "min_size": 800, "max_size": 1333, "size_divisor": 32,
+    "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+    "num_labels": 91,
+}
+# fmt: on
+
+
+def parts(c: Config, stages: tuple[int, ...], extra: str) -> tuple[Any, Any, Any]:
+    """Build what resizes images, the ResNet, and the feature pyramid on some of its stages."""
+    from armature.layers import feature_pyramid
+    from armature.layers.conv import freeze
+    from armature.model.build import build
+    from armature.model.photos import Photos
+
+    photos = Photos(c.image_mean, c.image_std, c.min_size, c.max_size, c.size_divisor)
+    body: Any = build(find("resnet").spec(c))
+    body = freeze(body) if c.frozen_norms else body
+    width = c.pyramid_width
+    further = getattr(feature_pyramid, extra)
+    more = further(width, width) if extra == "Strided" else further()
+    channels = [body.channels[stage] for stage in stages]
+    return photos, body, feature_pyramid.FeaturePyramid(channels, width, more)
+
+
+def rows() -> dict[str, str]:
+    """Return the rows of names of the ResNet and the feature pyramid."""
+    found = find("resnet").timm_rows("backbone.body.")
+    return {f"pyramid.{ours}": theirs for ours, theirs in found.items()} | {
+        "neck.inner.{i}": "backbone.fpn.inner_blocks.{i}.0",
+        "neck.out.{i}": "backbone.fpn.layer_blocks.{i}.0",
+        "neck.extra.first": "backbone.fpn.extra_blocks.p6",
+        "neck.extra.second": "backbone.fpn.extra_blocks.p7",
+    }
+
+
+# Names of files of the first years.
+OLDER = {
+    "backbone.fpn.inner_blocks.{i}": "backbone.fpn.inner_blocks.{i}.0",
+    "backbone.fpn.layer_blocks.{i}": "backbone.fpn.layer_blocks.{i}.0",
+}
+BUFFERS = ("num_batches_tracked",)
+UNREAD = ("out_features", "out_indices", "stage_names", "id2label", "label2id")

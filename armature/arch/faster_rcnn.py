@@ -1,0 +1,91 @@
+"""Faster R-CNN (Ren et al., 2015): boxes proposed on a feature pyramid, each looked at again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from armature.arch._photographed import BUFFERS, OLDER, SHARED, UNREAD, parts, rows
+from armature.config import Config
+from armature.model.spec import Own
+from armature.outputs.tasks import Base, ObjectDetector
+
+# fmt: off
+DEFAULTS: dict[str, Any] = {
+    **SHARED,
+    "anchor_sizes": [[32], [64], [128], [256], [512]],
+    "aspect_ratios": [[0.5, 1.0, 2.0]] * 5,
+    "rpn_pre_nms_top_n_train": 2000, "rpn_pre_nms_top_n_test": 1000,
+    "rpn_post_nms_top_n_train": 2000, "rpn_post_nms_top_n_test": 1000,
+    "rpn_nms_thresh": 0.7, "rpn_score_thresh": 0.0,
+    "rpn_fg_iou_thresh": 0.7, "rpn_bg_iou_thresh": 0.3,
+    "rpn_batch_size_per_image": 256, "rpn_positive_fraction": 0.5,
+    "box_roi_size": 7, "roi_sampling_ratio": 2, "representation_size": 1024,
+    "box_score_thresh": 0.05, "box_nms_thresh": 0.5, "box_detections_per_img": 100,
+    "box_fg_iou_thresh": 0.5, "box_bg_iou_thresh": 0.5,
+    "box_batch_size_per_image": 512, "box_positive_fraction": 0.25,
+    "bbox_reg_weights": [10.0, 10.0, 5.0, 5.0],
+}
+# fmt: on
+
+
+def spec(c: Config) -> Own:
+    """Return the anatomy."""
+
+    def make() -> Any:
+        from armature.model.regional import Regional
+
+        return Regional(*regions(c))
+
+    return Own(make)
+
+
+def regions(c: Config) -> tuple[Any, ...]:
+    """Return the parts of a body that looks at proposals."""
+    from armature.layers.anchors import Matcher
+    from armature.model.proposals import Picking, Proposals
+    from armature.model.regional import Judging
+
+    picking = Picking(
+        (c.rpn_pre_nms_top_n_train, c.rpn_pre_nms_top_n_test),
+        (c.rpn_post_nms_top_n_train, c.rpn_post_nms_top_n_test),
+        c.rpn_nms_thresh,
+        c.rpn_score_thresh,
+        Matcher(c.rpn_fg_iou_thresh, c.rpn_bg_iou_thresh, best=True),
+        c.rpn_batch_size_per_image,
+        c.rpn_positive_fraction,
+    )
+    judging = Judging(
+        c.num_labels,
+        c.box_roi_size,
+        c.roi_sampling_ratio,
+        c.representation_size,
+        tuple(c.bbox_reg_weights),
+        c.box_score_thresh,
+        c.box_nms_thresh,
+        c.box_detections_per_img,
+        Matcher(c.box_fg_iou_thresh, c.box_bg_iou_thresh),
+        c.box_batch_size_per_image,
+        c.box_positive_fraction,
+    )
+    proposals = Proposals(c.pyramid_width, c.anchor_sizes, c.aspect_ratios, picking)
+    return (*parts(c, (1, 2, 3, 4), "Halved"), proposals, judging)
+
+
+PREFIX = ""
+# fmt: off
+NAMES = rows() | {
+    "proposals.conv":   "rpn.head.conv.0.0",
+    "proposals.scores": "rpn.head.cls_logits",
+    "proposals.codes":  "rpn.head.bbox_pred",
+    "first":            "roi_heads.box_head.fc6",
+    "second":           "roi_heads.box_head.fc7",
+    "scores":           "roi_heads.box_predictor.cls_score",
+    "codes":            "roi_heads.box_predictor.bbox_pred",
+}
+# fmt: on
+ALIASES = OLDER | {"rpn.head.conv": "rpn.head.conv.0.0"}
+IGNORED = BUFFERS
+UNUSED = UNREAD
+
+HEADS = {"FasterRCNNModel": Base(), "FasterRCNNForObjectDetection": ObjectDetector()}
+INPUTS = "images"

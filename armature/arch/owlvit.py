@@ -1,0 +1,147 @@
+"""OWL-ViT (Minderer et al., 2022): CLIP whose patches each get a box, and fit texts or not."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from armature.arch import find
+from armature.arch._nested import Part, tower
+from armature.checkpoint.views import View
+from armature.config import Config
+from armature.model.spec import Own
+from armature.outputs.tasks import Contrast, TextGuidedDetector
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+DEFAULTS: dict[str, Any] = {
+    "text_config": find("owlvit_text_model").DEFAULTS,
+    "vision_config": find("owlvit_vision_model").DEFAULTS,
+    "projection_dim": 512,
+    "logit_scale_init_value": 2.6592,
+}
+
+
+def spec(c: Config) -> Own:
+    """Return the anatomy."""
+    text, vision = _text(c), tower(c, "vision_config", "owlvit_vision_model")
+
+    def make() -> Any:
+        from armature.outputs.towers import Tower, TowersApart
+
+        width, scale = c.projection_dim, c.logit_scale_init_value
+        return TowersApart(Tower(*text), Tower(*vision), width, scale)
+
+    return Own(make)
+
+
+def _text(c: Config) -> Part:
+    """Return the text tower, whose texts end with the greatest id, whatever the file says."""
+    arch, part = tower(c, "text_config", "owlvit_text_model")
+    twin = part.copy()
+    twin.eos_token_id = 2
+    twin.__dict__["read_keys"] = part.read_keys
+    return arch, twin
+
+
+def _detector(_spec: Any, c: Config, body: Any) -> nn.Module:
+    return _detectors()(c, body)
+
+
+@cache
+def _detectors() -> type[nn.Module]:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    from armature.layers.linear import Linear
+    from armature.layers.norm import LayerNorm
+
+    class Detector(nn.Module):
+        """A box for every patch, and how well each text fits it."""
+
+        fields = ("loss", "loss_dict", "logits", "pred_boxes", "text_embeds", "image_embeds",
+                  "class_embeds", "text_model_output", "vision_model_output")  # fmt: skip
+
+        def __init__(self, c: Config, body: Any) -> None:
+            super().__init__()
+            width, eps = body.vision.width, c.vision_config.layer_norm_eps
+            self.__dict__["body"] = body  # a part of the model, not of this head
+            self.norm = LayerNorm(width, eps=eps)
+            self.kind = Linear(width, body.text.width)
+            self.offset, self.factor = Linear(width, 1), Linear(width, 1)
+            self.boxes = nn.ModuleList([Linear(width, width), Linear(width, width)])
+            self.out = Linear(width, 4)
+
+        def forward(self, found: Any, given: Any) -> dict[str, Any]:
+            seen, ids = found["vision_model_output"].last_hidden_state, given["input_ids"]
+            states = self.body.vision.head.norm(seen)
+            x = self.norm(states[:, 1:] * states[:, :1])  # (B, P, D)
+            texts = found["text_embeds"].unflatten(0, (len(x), -1))  # (B, Q, D)
+            real = ids.reshape(len(x), -1, ids.shape[-1])[..., 0] > 0
+            logits, kinds = self._scores(x, texts, real)
+            pixels, patch = given["pixel_values"], self.body.vision.body.embed.patch.kernel_size
+            sides = [side // size for side, size in zip(pixels.shape[2:], patch, strict=True)]
+            for layer in self.boxes:
+                found["boxes"] = F.gelu(layer(found.get("boxes", x)))
+            boxes = (self.out(found["boxes"]) + self._bias(sides, x.device)).sigmoid()
+            return {
+                "logits": logits,
+                "pred_boxes": boxes,
+                "text_embeds": texts,
+                "image_embeds": x.unflatten(1, tuple(sides)),
+                "class_embeds": kinds,
+            }
+
+        def _scores(self, x: Tensor, texts: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+            """(B, P, D), (B, Q, E), (B, Q) of real texts → (B, P, Q) of scores, (B, P, E)."""
+            kinds, texts = (
+                one / (one.norm(dim=-1, keepdim=True) + 1e-6) for one in (self.kind(x), texts)
+            )
+            logits = kinds @ texts.transpose(1, 2) + self.offset(x)
+            logits = logits * (F.elu(self.factor(x)) + 1)
+            least = torch.finfo(logits.dtype).min
+            return logits.masked_fill(~real[:, None], least).float(), kinds
+
+        def _bias(self, sides: list[int], device: torch.device) -> Tensor:
+            """Return (P, 4): boxes begin as the squares that patches are."""
+            down, across = sides
+            x = torch.arange(1, across + 1, device=device).float() / across
+            y = torch.arange(1, down + 1, device=device).float() / down
+            corner = torch.stack((x.expand(down, -1), y[:, None].expand(-1, across)), -1)
+            size = torch.tensor([1 / across, 1 / down], device=device).expand_as(corner)
+            both = torch.cat((corner, size), -1).flatten(0, 1)
+            return torch.log(both + 1e-4) - torch.log1p(-both + 1e-4)
+
+    return Detector
+
+
+PREFIX = "owlvit"
+# fmt: off
+NAMES: dict[str, str | View] = {
+    f"{tower}.body.{ours}": theirs
+    for tower in ("text", "vision")
+    for ours, theirs in find(f"owlvit_{tower}_model").NAMES.items()
+} | {
+    "vision.head.norm": "vision_model.post_layernorm",
+    "text_map":         "text_projection",
+    "vision_map":       "visual_projection",
+    "scale.weight":     "logit_scale",
+}
+IGNORED = ("embeddings.position_ids", "box_bias")
+UNUSED = ("initializer_factor",)
+
+HEADS = {
+    "OwlViTModel":              Contrast(),
+    "OwlViTForObjectDetection": TextGuidedDetector(make=_detector, names={
+        "head.norm":      "layer_norm",
+        "head.kind":      "class_head.dense0",
+        "head.offset":    "class_head.logit_shift",
+        "head.factor":    "class_head.logit_scale",
+        "head.boxes.{i}": "box_head.dense{i}",
+        "head.out":       "box_head.dense2",
+    }),
+}
+# fmt: on
+INPUTS = "clip"

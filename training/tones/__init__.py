@@ -1,0 +1,1 @@
+"""Data and script of `starter/tones`."""
