@@ -99,6 +99,10 @@ _MULTIPLE = {"ensure_multiple_of": 1, "keep_aspect_ratio": False, "size_divisor"
 
 KINDS: dict[str, Kind] = {
     "ViT": Kind({**_resized(_square(224), BILINEAR), **SCALED, **NORMED}),
+    "VideoMAE": Kind(
+        {**_resized({"shortest_edge": 224}, BILINEAR), **_cropped(224), **SCALED, **NORMED},
+        square=False,
+    ),
     "Beit": Kind(
         {**_resized(_square(224), BICUBIC), **_cropped(224, does=False), **SCALED, **NORMED},
         further={"do_reduce_labels": False},
@@ -232,7 +236,11 @@ OF_TYPES = {
     "mask2former": "Mask2Former",
     "layoutlmv2": "LayoutLMv2",
     "layoutlmv3": "LayoutLMv3",
+    "ijepa": "ViT",
     "vit_mae": "ViT",
+    "vit_msn": "ViT",
+    "videomae": "VideoMAE",
+    "timesformer": "VideoMAE",
     "vision-encoder-decoder": "ViT",
 }
 # Architectures whose checkpoints hold no file about pictures: they resize and norm them themselves.
@@ -240,7 +248,7 @@ UNWRITTEN = dict.fromkeys(
     ("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
 )
 
-# What makes results of a model's answers, where a class can: a class of `results` or `segments`.
+# What a class does beside: making results of a model's answers, reading videos.
 ANSWERS = {
     "Beit": ("results", "Classes"),
     "Segformer": ("results", "Classes"),
@@ -256,6 +264,7 @@ ANSWERS = {
     "ConditionalDetr": ("segments", "RankedBoxesAndSegments"),
     "MaskFormer": ("segments", "QuerySegments"),
     "Mask2Former": ("segments", "StretchedQuerySegments"),
+    "VideoMAE": ("videos", "Videos"),
 }
 
 

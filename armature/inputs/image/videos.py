@@ -1,0 +1,60 @@
+"""Videos: frames read one by one, and laid after each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from armature.errors import ArgumentError
+from armature.inputs.text.encoding import BatchEncoding
+
+if TYPE_CHECKING:
+    from armature.inputs.image.processor import ImageProcessor as Base
+else:
+    Base = object
+
+
+class Videos(Base):
+    """Reads videos, each of them a list of pictures, or an array (frames, …) of them."""
+
+    def __call__(  # type: ignore[override]
+        self, videos: Any, return_tensors: str | None = None, **overrides: Any
+    ) -> BatchEncoding:
+        """Make of one or several videos what a model reads.
+
+        Args:
+            videos: the frames of one, as an image processor reads pictures; or several videos.
+            return_tensors: "pt", "np", or None for a list of arrays (frames, C, height, width).
+            overrides: settings of this call alone.
+
+        Returns:
+            pixel_values (B, frames, C, height, width).
+
+        Raises:
+            ArgumentError: there is no frame, or the videos have different lengths or sizes.
+        """
+        if not len(videos):
+            raise ArgumentError("There is no frame in the video: give one or more.")
+        several = isinstance(videos[0], list | tuple) or getattr(videos[0], "ndim", 0) == 4
+        made = [
+            super(Videos, self).__call__(list(video), return_tensors="np", **overrides)
+            for video in (videos if several else [videos])
+        ]
+        found = [one["pixel_values"] for one in made]
+        if return_tensors is None:
+            return BatchEncoding({"pixel_values": found})
+        shapes = {one.shape for one in found}
+        if len(shapes) > 1:
+            raise ArgumentError(
+                f"videos of the shapes {', '.join(map(str, sorted(shapes)))} make no tensor: give "
+                "as many frames of each, of one size"
+            )
+        whole: Any = np.stack(found)
+        if return_tensors == "pt":
+            import torch
+
+            whole = torch.from_numpy(whole)
+        return BatchEncoding({"pixel_values": whole})
+
+    preprocess = __call__
