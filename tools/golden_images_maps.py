@@ -28,6 +28,8 @@ SMALL_MAPS: dict[str, dict[str, Any]] = {
     | {"decoder_hidden_size": 6, "strides": [3, 2]},
     "mobilenet_v1": {"depth_multiplier": 0.02, "min_depth": 4},
     "bit": {"embedding_size": 6, "hidden_sizes": [8, 16], "depths": [1, 2], "num_groups": 2},
+    "levit": {"hidden_sizes": [8, 12, 16], "depths": [1, 2, 1], "num_attention_heads": [2, 1, 3]}
+    | {"key_dim": [4, 3, 2], "attention_ratio": [1, 2, 3], "image_size": 48},
     "swinv2": {"embed_dim": 8, "depths": [1, 2], "num_heads": [2, 4], "mlp_ratio": 1.5},
 }
 LABELS = torch.arange(2 * 24 * 20).reshape(2, 24, 20) % 5
@@ -168,6 +170,12 @@ MAPS: dict[str, Any] = {
         "BitBackbone",
         {"out_features": ["stem", "stage1"], "num_channels": 1, "hidden_act": "gelu"},
         [(24, 20)],
+        {},
+    ),
+    "levit/taught": (
+        "LevitForImageClassificationWithTeacher",
+        {"mlp_ratio": [1, 0, 2], "num_labels": 3, "num_channels": 1},
+        [(48, 48)],
         {},
     ),
 }

@@ -14,7 +14,7 @@ from armature.errors import ArgumentError, UnknownArgumentError
 
 MAPS = (
     *("resnet", "regnet", "convnext", "convnextv2", "mobilenet_v2", "efficientnet", "poolformer"),
-    *("mobilevit", "segformer", "glpn", "mobilenet_v1", "bit"),
+    *("mobilevit", "segformer", "glpn", "mobilenet_v1", "bit", "levit"),
 )  # of architectures whose states are maps
 PATCHES = (
     *("beit", "data2vec-vision", "dinov2", "dinov2_with_registers", "ijepa", "vit_mae", "yolos"),
