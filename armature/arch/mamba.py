@@ -253,10 +253,11 @@ NAMES = {
     "norm":                          "norm_f",
 }
 ALIASES = {"backbone.embedding": "backbone.embeddings"}
-UNUSED = ("intermediate_size", "residual_in_fp32", "rescale_prenorm_residual", "use_mambapy",
-          "use_associative_scan", "time_step_scale", "time_step_min", "time_step_max",
-          "time_step_floor", "time_step_init_scheme", "bos_token_id", "eos_token_id",
-          "pad_token_id")
+UNUSED = ("intermediate_size", "d_model", "d_inner", "n_layer", "ssm_cfg", "rms_norm",
+          "fused_add_norm", "pad_vocab_size_multiple", "residual_in_fp32",
+          "rescale_prenorm_residual", "use_mambapy", "use_associative_scan", "time_step_scale",
+          "time_step_min", "time_step_max", "time_step_floor", "time_step_init_scheme",
+          "bos_token_id", "eos_token_id", "pad_token_id")
 
 HEADS = {
     "MambaModel":       Base(),

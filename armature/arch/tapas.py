@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LIKE = bert
 DEFAULTS = bert.DEFAULTS | {
     "max_position_embeddings": 1024,
+    "type_vocab_size": [],  # an older spelling of the next
     "type_vocab_sizes": [3, 256, 256, 2, 256, 256, 10],
     "reset_position_index_per_cell": True,
     "positive_label_weight": 10.0,

@@ -58,7 +58,6 @@ def _codes_of(spec: HiddenFrames, c: Config, body: Any) -> nn.Module:
 
 
 PREFIX = "unispeech"
-UNUSED = (*wav2vec2.UNUSED, "num_ctc_classes", "replace_prob")
 # fmt: off
 HEADS = {"UniSpeechForPreTraining": HiddenFrames(
     make=_codes_of, dense="project_hid", codes="quantizer.codevectors",

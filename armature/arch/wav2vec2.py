@@ -255,14 +255,15 @@ ALIASES = {
 # The first are for training, the next older spellings of that, the last for one head or another.
 UNUSED: tuple[str, ...] = (
     "num_feat_extract_layers", "layerdrop", "activation_dropout", "feat_proj_dropout",
-    "feat_quantizer_dropout", "final_dropout", "num_negatives", "bos_token_id", "eos_token_id",
+    "feat_quantizer_dropout", "feat_extract_dropout", "hidden_dropout_prob", "final_dropout",
+    "num_negatives", "bos_token_id", "eos_token_id",
     "do_ctc", "freeze_feat_extract_train", "mask_channel_length", "mask_channel_min_space",
     "mask_channel_other", "mask_channel_prob", "mask_channel_selection", "mask_time_min_space",
     "mask_time_other", "mask_time_selection", "no_mask_channel_overlap", "no_mask_time_overlap",
     "vocab_size", "pad_token_id", "ctc_loss_reduction", "ctc_zero_infinity", "classifier_proj_size",
     "use_weighted_layer_sum", "tdnn_dim", "tdnn_kernel", "tdnn_dilation", "xvector_output_dim",
     "codevector_dim", "proj_codevector_dim", "num_codevector_groups", "num_codevectors_per_group",
-    "contrastive_logits_temperature", "diversity_loss_weight")
+    "contrastive_logits_temperature", "diversity_loss_weight", "num_ctc_classes", "replace_prob")
 
 HEADS = {
     "Wav2Vec2Model":         Base(),

@@ -80,5 +80,4 @@ NAMES = wav2vec2.NAMES | {
     "blocks.{i}.attn.constant": "encoder.layers.{i}.attention.gru_rel_pos_const",
 }
 # fmt: on
-UNUSED = (*wav2vec2.UNUSED, "num_ctc_classes")
 HEADS = renamed(wav2vec2.HEADS, "Wav2Vec2", "WavLM", "PreTraining")

@@ -75,7 +75,7 @@ class Sounds(nn.Module):
                     f"attention_mask has the shape {tuple(mask.shape)}, but input_values has "
                     f"{tuple(values.shape)}: give one number, 1 or 0, for each sample"
                 )
-            lengths = self.frames.lengths(mask.sum(1))
+            lengths = self.frames.lengths(mask.long().sum(1))
             if not torch.compiler.is_compiling():
                 self._enough(int(lengths.min()))
             shown = torch.arange(count, device=mask.device) < lengths[:, None]
@@ -85,7 +85,7 @@ class Sounds(nn.Module):
 
     def shrink(self, mask: Tensor, width: int) -> Tensor:
         """Return which of `width` last states are real (B, width), of a mask (B, S) of samples."""
-        lengths = self.frames.lengths(mask.sum(1))
+        lengths = self.frames.lengths(mask.long().sum(1))
         lengths = lengths if self.adapter is None else self.adapter.lengths(lengths)
         return (torch.arange(width, device=mask.device) < lengths[:, None]).long()
 
