@@ -377,12 +377,13 @@ def names() -> list[str]:
     """Return the names of all public classes: Auto classes, models, configs, what reads inputs."""
     from armature.inputs.audio.kinds import class_names as hearing
     from armature.inputs.image.kinds import class_names as seeing
+    from armature.inputs.processor import JOINS
     from armature.inputs.text.families import BY_NAME
 
     models = [name for model_type in arch.names() for name in arch.find(model_type).HEADS]
     configs = [config_class(model_type).__name__ for model_type in arch.names()]
     openers = [one.__name__ for one in _OPENERS]
-    return [*AUTO_MODELS, *openers, *models, *configs, *BY_NAME, *seeing(), *hearing()]
+    return [*AUTO_MODELS, *openers, *models, *configs, *BY_NAME, *seeing(), *hearing(), *JOINS]
 
 
 def suggestion(name: str) -> str:

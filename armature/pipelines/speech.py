@@ -17,7 +17,7 @@ from armature.inputs.text.call import as_lists
 from armature.pipelines.audio import SoundPipeline
 from armature.pipelines.batching import Row
 from armature.pipelines.options import Options
-from armature.pipelines.transcripts import Transcript, Written, appended
+from armature.pipelines.transcripts import Transcript, Written
 
 LETTERS, TEXT, TIMED = "letters", "text", "timed text"
 BEAMS, NEW_TOKENS = 5, 256  # where nothing says how a text is written
@@ -285,10 +285,9 @@ class AutomaticSpeechRecognitionPipeline(SoundPipeline):
     def _join(
         self, parts: Sequence[tuple[Stride | None, Written]], options: SpeechOptions
     ) -> dict[str, Any]:
-        """Join texts of windows where the end of one is the beginning of the next."""
-        rows = [written.tokens for _, written in parts]
-        several = parts[0][0] is not None
-        tokens = appended(rows, {*self.tokenizer.all_special_ids}) if several else rows[0]
+        """Join texts of windows one after another."""
+        # HF: what windows share is written twice: only times would tell it.
+        tokens = [token for _, written in parts for token in written.tokens]
         return {"text": self.tokenizer.decode(tokens, skip_special_tokens=True)}
 
     def _join_timed(

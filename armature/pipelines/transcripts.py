@@ -239,23 +239,6 @@ def _joint(
     return found
 
 
-def appended(sequences: Sequence[Sequence[int]], special: set[int]) -> list[int]:
-    """Join sequences of tokens, each without the beginning that repeats the end of the last."""
-    rows = [[token for token in row if token not in special] for row in sequences]
-    found = rows[0]
-    for row in rows[1:]:
-        best, cut = 0.0, 0
-        for length in range(1, len(row) + 1):
-            tail = found[-length:]
-            alike = sum(a == b for a, b in zip(tail, row[:length], strict=False))
-            alike = alike if len(tail) == length else 0
-            share = alike / length + length / 10000.0
-            if alike > 1 and share > best:
-                best, cut = share, length
-        found = found + row[cut:]
-    return found
-
-
 # -------------------------------------------------------------------- words
 
 

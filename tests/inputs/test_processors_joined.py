@@ -46,7 +46,7 @@ def checkpoint(tmp_path):
         folder = tmp_path / model_type
         shutil.copytree(source, folder)
         (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
-        if "encoder" in model_type:
+        if "vision" in model_type:
             kind = f"{TOKENIZERS[model_type].capitalize()}Tokenizer"
             (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
         if OF_TYPES[model_type] in _OF_SOUNDS:

@@ -15,7 +15,7 @@ from armature.errors import ArgumentError, UnknownArgumentError
 from armature.inputs.text.tokenizer import Tokenizer
 from armature.pipelines import task_of
 from armature.pipelines.speech import TEXT, AutomaticSpeechRecognitionPipeline
-from armature.pipelines.transcripts import Transcript, Written, appended
+from armature.pipelines.transcripts import Transcript, Written
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RESULTS = json.loads((GOLDEN / "hearing" / "pipelines.json").read_text())
@@ -180,11 +180,6 @@ def test_windows_are_joined_as_recorded(tokenizer, windows, times, languages, wa
     assert json.loads(json.dumps(found)) == wanted
 
 
-def test_texts_of_windows_are_joined_where_they_are_alike():
-    assert appended([[5, 6, 7, 8], [7, 8, 9], [8, 9, 4]], set()) == [5, 6, 7, 8, 9, 4]
-    assert appended([[1, 5, 6], [8, 9]], {1}) == [5, 6, 8, 9]
-
-
 class Writer(torch.nn.Module):
     """A model that writes the same words for every sound, and keeps what it was told."""
 
@@ -246,7 +241,7 @@ def test_a_model_without_times_joins_its_windows(tokenizer):
     assert pipe.kind == TEXT
     words = tokenizer.decode([300, 301])
     assert pipe(noise(8000))["text"].startswith("<|0.00|>") is False
-    assert words in pipe(noise(40000), chunk_length_s=1)["text"]
+    assert pipe(noise(40000), chunk_length_s=1)["text"].count(words) == 4
     for options in ({"return_timestamps": True}, {"return_language": True}):
         with pytest.raises(ArgumentError, match="this model"):
             pipe(noise(900), **options)

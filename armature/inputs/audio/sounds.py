@@ -37,6 +37,8 @@ def read(source: Sound, rate: int) -> np.ndarray:
         sound, own = _of_file(source)
     else:
         sound = numbers(source)
+    if own not in _RATES:
+        raise ArgumentError(f"a sound with {own} samples per second cannot be resampled")
     if own != rate:
         _check_length(round(len(sound) / own * rate), "the sound")
         sound = resample(sound, own, rate)
@@ -136,9 +138,10 @@ def _of_file(source: Any) -> tuple[np.ndarray, int]:
 
 def _mixed(blocks: Iterator[np.ndarray], frames: int, name: str) -> np.ndarray:
     sound, done = np.empty(frames, np.float32), 0
-    for block in blocks:
-        sound[done : done + len(block)] = block.mean(axis=1)
-        done += len(block)
+    with np.errstate(all="ignore"):  # what is no number is refused below
+        for block in blocks:
+            sound[done : done + len(block)] = block.mean(axis=1)
+            done += len(block)
     return _checked(sound[:done], name)
 
 

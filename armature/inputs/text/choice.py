@@ -50,7 +50,7 @@ _ARCHITECTURES = {
     "T5Tokenizer": "t5 mt5 longt5",
     "TransfoXLTokenizer": "transfo-xl",
     "UnilmTokenizer": "unilm",
-    "Wav2Vec2CTCTokenizer": "wav2vec2 wavlm hubert data2vec-audio",
+    "Wav2Vec2CTCTokenizer": "wav2vec2 wavlm hubert data2vec-audio unispeech unispeech-sat",
     "WhisperTokenizer": "whisper",
     "XLMRobertaTokenizer": "xlm-roberta",
     "XLMTokenizer": "xlm",
