@@ -183,6 +183,18 @@ def test_a_long_sound_does_not_depend_on_its_neighbours():
         assert set(both[row, len(alone) :].tolist()) <= {50}
 
 
+def test_a_decoder_alone_drafts_what_the_whole_model_checks(tmp_path):
+    model = opened("writers/whisper")
+    model.save_pretrained(tmp_path)
+    drafts = armature.WhisperForCausalLM.from_pretrained(tmp_path)
+    sounds = load_file(GOLDEN / "writers" / "whisper" / "golden.safetensors")["sounds"]
+    how = {"max_new_tokens": 8, "language": "en"}
+    alone = model.generate(sounds[:, :, :40], **how)
+    assert model.generate(sounds[:, :, :40], assistant_model=drafts, **how).equal(alone)
+    with pytest.raises(ArgumentError, match="has an encoder"):
+        opened("writers/s2t").generate(torch.zeros(1, 21, 6), assistant_model=drafts)
+
+
 # -------------------------------------------------------------------- bodies joined
 
 

@@ -54,11 +54,35 @@ def check_drafting(model: Generates, config: GenerationConfig, assistant: Any) -
             f"`assistant_model` should be a model that can generate, but is a "
             f"{type(assistant).__name__}.\n  → AutoModelForCausalLM.from_pretrained(…) opens one"
         )
-    if bool(assistant.is_encoder_decoder) != bool(model.is_encoder_decoder):
-        raise ArgumentError(
-            "`assistant_model` reads its prompt otherwise: only one of the two models has an "
-            "encoder.\n  → choose an assistant of the same kind"
-        )
+    if bool(assistant.is_encoder_decoder) == bool(model.is_encoder_decoder):
+        return
+    if assistant.is_encoder_decoder or not shares_encoder(assistant):
+        raise _otherwise()
+
+
+def shares_encoder(assistant: Any) -> bool:
+    """Return whether an assistant is a decoder that attends to what another's encoder made."""
+    return "encoder_outputs" in getattr(assistant, "input_names", ())
+
+
+def check_shared(model: Generates, assistant: Any, inputs: dict[str, Any]) -> None:
+    """Refuse a decoder as an assistant where nothing is encoded yet that it could attend to.
+
+    Raises:
+        ArgumentError: saying what to pass.
+    """
+    if assistant is None:
+        return
+    alone = model.is_encoder_decoder and not assistant.is_encoder_decoder
+    if alone and "encoder_outputs" not in inputs:
+        raise _otherwise()
+
+
+def _otherwise() -> ArgumentError:
+    return ArgumentError(
+        "`assistant_model` reads its prompt otherwise: only one of the two models has an "
+        "encoder.\n  → choose an assistant of the same kind"
+    )
 
 
 class Lookup:

@@ -16,7 +16,7 @@ from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.constraints import Demands, constraints_of
 from armature.outputs.decoding.contrastive import contrastive_search, contrasts
 from armature.outputs.decoding.dola import Contrasted
-from armature.outputs.decoding.drafts import Lookup
+from armature.outputs.decoding.drafts import Lookup, check_shared
 from armature.outputs.decoding.groups import GroupSearch
 from armature.outputs.decoding.guidance import Guided, guided, second_prompt
 from armature.outputs.decoding.prompt import Prompt
@@ -131,6 +131,7 @@ def follow(
                 "assisted decoding is not possible with this architecture: what it remembers of a "
                 "text cannot be taken back.\n  → use greedy search, sampling or beam search"
             )
+        check_shared(model, helpers.assistant_model, prompt.inputs)
         new = assisted_search(run, scores, rewinds, _drafts(prompt, config, run, helpers))
     else:
         new = search(run, scores)
