@@ -66,31 +66,37 @@ class Photos(nn.Module):
         Raises:
             ArgumentError: the labels are not such.
         """
-        if not isinstance(labels, Sequence) or len(labels) != len(images):
-            raise ArgumentError(
-                f"labels should be a list of {len(images)} mappings, one for each image, with "
-                "class_labels (n,) and boxes (n, 4) of corners in pixels"
-            )
-        found = []
-        for one, image, size in zip(labels, images, sizes, strict=True):
-            if not isinstance(one, Mapping) or not {"class_labels", "boxes"} <= set(one):
-                raise ArgumentError("labels of an image are a mapping with class_labels and boxes")
-            boxes = one["boxes"].to(image).reshape(-1, 4)
-            if not (boxes[:, 2:] > boxes[:, :2]).all():
-                raise ArgumentError("a box of the labels ends before it begins: give its corners")
-            old = (image.shape[1], image.shape[2])
-            made = {
-                "labels": one["class_labels"].to(image.device),
-                "boxes": moved(boxes, old, size),
-            }
+        found = things_of(labels, images)
+        for one, image, size in zip(found, images, sizes, strict=True):
+            one["boxes"] = moved(one["boxes"], (image.shape[1], image.shape[2]), size)
             if "masks" in one:
-                masks = one["masks"][:, None].float()
-                share = self.scale(image)
-                made["masks"] = F.interpolate(
-                    masks, scale_factor=share, recompute_scale_factor=True
-                )[:, 0].byte()
-            found.append(made)
+                masks, share = one["masks"][:, None].float(), self.scale(image)
+                wide = F.interpolate(masks, scale_factor=share, recompute_scale_factor=True)
+                one["masks"] = wide[:, 0].byte()
         return found
+
+
+def things_of(labels: Any, images: Sequence[Tensor]) -> list[Found]:
+    """Return the things of each image, in its own pixels: see `Photos.things`.
+
+    Raises:
+        ArgumentError: the labels are not such.
+    """
+    if not isinstance(labels, Sequence) or len(labels) != len(images):
+        raise ArgumentError(
+            f"labels should be a list of {len(images)} mappings, one for each image, with "
+            "class_labels (n,) and boxes (n, 4) of corners in pixels"
+        )
+    found = []
+    for one, image in zip(labels, images, strict=True):
+        if not isinstance(one, Mapping) or not {"class_labels", "boxes"} <= set(one):
+            raise ArgumentError("labels of an image are a mapping with class_labels and boxes")
+        boxes = one["boxes"].to(image).reshape(-1, 4)
+        if not (boxes[:, 2:] > boxes[:, :2]).all():
+            raise ArgumentError("a box of the labels ends before it begins: give its corners")
+        made = {"labels": one["class_labels"].to(image.device), "boxes": boxes}
+        found.append(made | ({"masks": one["masks"]} if "masks" in one else {}))
+    return found
 
 
 def moved(boxes: Tensor, old: Size, new: Size) -> Tensor:

@@ -1,0 +1,142 @@
+"""Detectors that read photos: published names, losses of labels, and learning what is drawn."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from armature import auto, pipeline
+from armature.errors import ArgumentError
+from bench.drawn_shapes import CLASSES, SMALL, pictures, precision, train
+
+NAMES = sorted(SMALL)
+PUBLISHED = {  # some of the tensors that published files hold
+    "faster_rcnn": (
+        "backbone.body.layer1.0.conv1.weight",
+        "backbone.body.bn1.running_var",
+        "backbone.fpn.inner_blocks.3.0.bias",
+        "rpn.head.conv.0.0.weight",
+        "roi_heads.box_head.fc6.weight",
+        "roi_heads.box_predictor.bbox_pred.bias",
+    ),
+    "mask_rcnn": ("roi_heads.mask_head.1.0.weight", "roi_heads.mask_predictor.conv5_mask.weight"),
+    "retinanet": (
+        "backbone.fpn.extra_blocks.p7.weight",
+        "head.classification_head.conv.3.0.bias",
+        "head.regression_head.bbox_reg.weight",
+    ),
+    "yolov3": ("module_list.0.batch_norm_0.running_mean", "module_list.3.conv_3.weight"),
+}
+
+
+def fresh(name):
+    torch.manual_seed(0)
+    kind = auto.model_class(CLASSES[name])
+    return kind(kind.config_class(**SMALL[name]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_have_the_published_names(name, tmp_path):
+    model = fresh(name)
+    model.save_pretrained(tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert set(PUBLISHED[name]) <= set(stored)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(stored, tmp_path / "checkpoint.pth")
+    again = type(model).from_pretrained(tmp_path)
+    assert not again.load_report.new
+    assert not again.load_report.unexpected
+    images, _ = pictures(2)
+    with torch.no_grad():
+        one, two = model(pixel_values=images), again(pixel_values=list(images))
+    for key in ("scores", "labels", "boxes"):
+        assert all(map(torch.equal, one[key], two[key]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_reach_every_weight(name):
+    model = fresh(name).train()
+    images, things = pictures(2)
+    result = model(pixel_values=images, labels=things)
+    assert torch.isfinite(result.loss)
+    torch.testing.assert_close(result.loss, torch.stack(list(result.loss_dict.values())).sum())
+    result.loss.backward()
+    assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_without_things_cost_something_too(name):
+    model = fresh(name).train()
+    images, _ = pictures(2)
+    none = {"boxes": torch.zeros(0, 4), "class_labels": torch.zeros(0).long()}
+    none["masks"] = torch.zeros(0, 64, 64)
+    assert torch.isfinite(model(pixel_values=images, labels=[none, none]).loss)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_an_image_does_not_depend_on_its_padding(name):
+    model = fresh(name)
+    images, _ = pictures(1)
+    cut = images[:, :, :50, :40]
+    mask = torch.zeros(1, 64, 64)
+    mask[:, :50, :40] = 1
+    one, two = model(pixel_values=cut), model(pixel_values=images, pixel_mask=mask)
+    assert torch.equal(one.boxes[0], two.boxes[0])
+
+
+def test_bad_images_and_labels_are_refused():
+    model = fresh("retinanet")
+    images, things = pictures(1)
+    for given, words in (
+        ({}, "pixel_values"),
+        ({"pixel_values": images.byte()}, "from 0 to 1"),
+        ({"pixel_values": images, "labels": []}, "one for each image"),
+        ({"pixel_values": images, "labels": [{"boxes": torch.ones(1, 4)}]}, "class_labels"),
+        (
+            {
+                "pixel_values": images,
+                "labels": [{"boxes": torch.ones(1, 4), "class_labels": torch.ones(1).long()}],
+            },
+            "ends before it begins",
+        ),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            model(**given)
+    assert len(things) == 1
+
+
+def test_a_pipeline_needs_no_file_about_pictures(tmp_path):
+    from PIL import Image
+
+    fresh("mask_rcnn").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"box_score_thresh": 0.0, "id2label": {"0": "none", "1": "square", "2": "bar"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    pipe = pipeline("object-detection", model=str(tmp_path))
+    found = pipe(Image.new("RGB", (50, 70), "grey"), threshold=0.0)
+    assert {thing["label"] for thing in found} <= {"square", "bar"}
+    assert all(thing["box"]["xmax"] <= 50 and thing["box"]["ymax"] <= 70 for thing in found)
+
+
+def test_precision_is_one_where_all_is_found():
+    _, things = pictures(3)
+
+    found = SimpleNamespace(
+        boxes=[one["boxes"] for one in things],
+        labels=[one["class_labels"] for one in things],
+        scores=[torch.ones(len(one["boxes"])) for one in things],
+    )
+    assert precision(found, things) == pytest.approx(1.0)
+    found.labels = [3 - one["class_labels"] for one in things]
+    assert precision(found, things) == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_small_detector_learns_what_is_drawn(name):
+    assert train(name, 400) > 0.95
