@@ -140,7 +140,8 @@ HEADS = {
         "head.kind":      "class_head.dense0",
         "head.offset":    "class_head.logit_shift",
         "head.factor":    "class_head.logit_scale",
-        "head.boxes.{i}": "box_head.dense{i}",
+        "head.boxes.0": "box_head.dense0",
+        "head.boxes.1": "box_head.dense1",
         "head.out":       "box_head.dense2",
     }),
 }

@@ -29,8 +29,9 @@ class ModelOutput(Mapping[str, Any]):
         return {name: value for name, value in named if value is not None}
 
     def to_tuple(self) -> tuple[Any, ...]:
-        """Return the fields that are present, in their order."""
-        return tuple(self._present().values())
+        """Return the fields that are present, in their order; results inside as tuples, too."""
+        found = self._present().values()
+        return tuple(x.to_tuple() if isinstance(x, ModelOutput) else x for x in found)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):

@@ -125,6 +125,15 @@ def test_two_checkpoints_are_joined(tmp_path):
     torch.testing.assert_close(again(**given).logits_per_text, model(**given).logits_per_text)
 
 
+@torch.no_grad()
+def test_a_result_may_be_a_tuple_of_tuples():
+    given, _ = recorded("clip")
+    model = armature.CLIPModel.from_pretrained(PAIRS / "clip")
+    whole, flat = model(**given), model(**given, return_dict=False)
+    assert len(flat) == 6
+    assert flat[-1][0].equal(whole.vision_model_output.last_hidden_state)
+
+
 def test_auto_classes_find_what_reads_both():
     for words, name, kind in (
         ("ZeroShotImageClassification", "siglip", "SiglipModel"),
