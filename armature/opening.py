@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,30 +229,12 @@ def _build(chosen: type[PreTrainedModel], config: Config, built: dict[str, Any])
         ) from error
 
 
-def _order(model: PreTrainedModel, names: Names) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the disk's names and shapes in the order of files that hold nothing but numbers.
-
-    Raises:
-        ArgumentError: no such files are known of this architecture.
-    """
-    from armature.checkpoint.load import places
-
-    if not hasattr(model.body, "order"):
-        raise ArgumentError(f"{type(model).__name__} cannot be filled by a file of bare numbers")
-    found = {place.path: place for place in places(model, names)}
-    for path in model.body.order():
-        place = found[f"body.{path}"]
-        yield place.pairs[0].name, tuple(place.tensor.shape)
-
-
 def _fill(model: PreTrainedModel, weights: Weights, dtype: torch.dtype | None) -> None:
     """Fill a model built on the meta device, deciding first what is tied and what is left out."""
-    from armature.checkpoint.load import load, places
+    from armature.checkpoint.load import load, ordered, places
 
     names = model.disk_names(model.config)
-    if weights.format == "stream":
-        weights = weights.cut(_order(model, names))
-    lookup = names.lookup(weights)
+    lookup = names.lookup(weights := ordered(weights, model, names))
     _leave_out(model, names, lookup)
     _join_labels(model, lookup)
     twins = _twins(model, names)
