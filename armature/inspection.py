@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -298,12 +299,22 @@ def _spellings(names: Iterable[str], aliases: Mapping[str, str]) -> set[str]:
 
 def _holds(present: set[str], head: Any, config: Mapping[str, Any]) -> bool:
     """Say whether all parts of a head are present; an output map may be the embeddings, tied."""
-    from armature.outputs.tasks import WordHead
+    from armature.outputs.tasks import Backbone, WordHead
 
     tied = isinstance(head, WordHead) and head.ties(config)
     rows = head.rows(config)
     needed = [theirs for ours, theirs in rows.items() if not (tied and ours == "head.out")]
-    return bool(rows) and all(theirs in present for theirs in needed)
+    some = bool(rows) or isinstance(head, Backbone)
+    return some and all(_is_among(theirs, present) for theirs in needed)
+
+
+def _is_among(theirs: Any, present: set[str]) -> bool:
+    """Say whether a row's tensors are present: one of them, where it counts several."""
+    from armature.checkpoint.views import as_view
+
+    names = as_view(theirs).templates()
+    patterns = (re.sub(r"\\\{\w+\\\}", r"\\d+", re.escape(name)) for name in names)
+    return all(any(re.fullmatch(pattern, name) for name in present) for pattern in patterns)
 
 
 def _tokenizer(files: tuple[File, ...], settings: Mapping[str, Any]) -> str | None:

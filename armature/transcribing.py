@@ -179,11 +179,12 @@ class TranscribingModel(PreTrainedModel):
         copies = int(run.settings.pop("num_return_sequences", None) or 1)
         found = []
         for row in range(rows):
-            begin = begins[row] if own is None else own[row].tolist()
+            given = None if own is None else own[row].tolist()
             stop = frames if counts is None or frames <= self.piece_frames else int(counts[row])
             part = None if features is None else features[row : row + 1]
             for _ in range(copies):
-                sound = Sound(part, stop, begin, conditions=bool(wishes.condition_on_prev_tokens))
+                sound = Sound(part, stop, begins[row], given=given)
+                sound.conditions = bool(wishes.condition_on_prev_tokens)
                 if wishes.first_only and before is not None:
                     cut = 1 if int(before[0]) == wishes.prev_sot_token_id else 0
                     sound.segments.append({"tokens": before[cut:]})
@@ -227,21 +228,27 @@ def _gathered(run: Transcription, sounds: list[Sound], wishes: Wishes, *, segmen
     none = torch.zeros(0, dtype=torch.long, device=device)
     said = [torch.cat([none, *(one["tokens"] for one in sound.segments)]) for sound in sounds]
     sequences = padded(said, run.pad)
+    if wishes.force_unique_generate_call:  # HF: with the first tokens and the end, then
+        sequences = getattr(run.result, "sequences", run.result)
     if not segments and not wishes.return_token_timestamps:
         return sequences
     found: dict[str, Any] = {"sequences": sequences}
     if wishes.return_token_timestamps:
-        found["token_timestamps"] = _times(sounds, sequences.shape[1])
+        found["token_timestamps"] = _times(
+            sounds, sequences.shape[1], whole=bool(wishes.force_unique_generate_call)
+        )
     if segments:
         found["segments"] = [sound.segments for sound in sounds]
     return found
 
 
-def _times(sounds: list[Sound], width: int) -> Tensor:
+def _times(sounds: list[Sound], width: int, *, whole: bool) -> Tensor:
     """Return when each token was said, (B, T), the last time repeated to the end of a row."""
     rows = []
     for sound in sounds:
-        parts = [one["result"]["token_timestamps"][slice(*one["idxs"])] for one in sound.segments]
+        pairs = [(one["result"]["token_timestamps"], one["idxs"]) for one in sound.segments]
+        parts = [times if whole else times[slice(*places)] for times, places in pairs]
+        parts = parts[:1] if whole else parts
         times = torch.cat(parts) if parts else torch.zeros(0)
         last = float(times[-1]) if len(times) else 0.0
         rows.append(torch.nn.functional.pad(times, (0, width - len(times)), value=last))

@@ -73,6 +73,21 @@ VARIANTS = {
         {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 4, "ctc_zero_infinity": True},
         [[3, 4, 5], [5, 6, 6]],
     ),
+    "wav2vec2-conformer-body": (
+        "Wav2Vec2ConformerModel",
+        {"conv_depthwise_kernel_size": 3, "max_source_positions": 4, "hidden_act": "silu"},
+        None,
+    ),
+    "wav2vec2-conformer-letters": (
+        "Wav2Vec2ConformerForCTC",
+        {"position_embeddings_type": "rotary", "conv_depthwise_kernel_size": 5},
+        [[3, 3, 1], [5, -100, -100]],
+    ),
+    "sew-labels": (
+        "SEWForSequenceClassification",
+        {"squeeze_factor": 3, "num_conv_pos_embeddings": 4, "use_weighted_layer_sum": True},
+        [1, 0],
+    ),
     "unispeech-codes": ("UniSpeechForPreTraining", STABLE, None),
     "unispeech-sat-codes": ("UniSpeechSatForPreTraining", {"num_clusters": 5}, None),
 }

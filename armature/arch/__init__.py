@@ -51,6 +51,7 @@ SYNONYMS = {
     "unispeech-sat": "unispeech_sat",
     "vision-encoder-decoder": "vision_encoder_decoder",
     "vision-text-dual-encoder": "vision_text_dual_encoder",
+    "wav2vec2-conformer": "wav2vec2_conformer",
     "xlm-roberta": "xlm_roberta",
 }
 

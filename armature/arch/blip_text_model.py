@@ -69,10 +69,9 @@ def tower(c: Config, memory: int, *, causal: bool) -> Stack:
 
 
 # fmt: off
-PREFIX = "bert"
 IGNORED = ("embeddings.position_ids",)
-UNUSED = ("projection_dim", "label_smoothing", "sep_token_id", "tie_word_embeddings", "bos_token_id",
-          "eos_token_id", "pad_token_id")
+UNUSED = ("projection_dim", "label_smoothing", "sep_token_id", "tie_word_embeddings",
+          "use_cache", "bos_token_id", "eos_token_id", "pad_token_id")
 
 HEADS = {
     "BlipTextModel":       Base(dense="bert.pooler.dense", act="tanh"),

@@ -23,5 +23,4 @@ def spec(c: Config) -> Stack:
 
 PREFIX = ""
 NAMES = behind("vision_model", clip_vision_model.NAMES | {"norm": "post_layernorm"})
-UNUSED = ("projection_dim", "dropout")
 HEADS = {"GitVisionModel": Base()}

@@ -163,7 +163,8 @@ def _embed() -> type[nn.Module]:
             if len(image) != rows:
                 raise ArgumentError("give each text an image of its own: the counts differ")
             text.further["bbox"] = page_boxes.boxes_of(given, (rows, width), device)
-            squares = page_boxes.grid_boxes(*self.vision.grid, device).expand(rows, -1, -1)
+            down, across = self.vision.grid
+            squares = page_boxes.grid_boxes(down, across, device).expand(rows, -1, -1)
             mask = Layout.of(given.get("attention_mask"), (rows, width), device).mask
             # HF: padding is computed, too.
             real = torch.cat((mask, mask.new_ones(squares.shape[:2])), 1)

@@ -61,7 +61,7 @@ def _attention(c: Config) -> nn.Module:
 
 
 @cache
-def _embed() -> type[nn.Module]:
+def _embed() -> type[nn.Module]:  # noqa: C901 - a module's methods
     import torch
 
     from armature.batch import Layout
@@ -147,7 +147,8 @@ def _embed() -> type[nn.Module]:
                 where.append(text.further["bbox"])
             if seen is not None:
                 first = torch.tensor([[1, 1, boxes.PAGE - 1, boxes.PAGE - 1]], device=layout.device)
-                cut = boxes.grid_boxes(*self.image.grid, layout.device)
+                down, across = self.image.grid
+                cut = boxes.grid_boxes(down, across, layout.device)
                 where.append(torch.cat((first, cut)).expand(layout.rows, -1, -1))
             columns = [torch.arange(part.shape[1], device=layout.device) for part in where]
             inputs.further["content"] = self.bias.content(

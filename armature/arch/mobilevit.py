@@ -109,6 +109,8 @@ def _inverted(c: Config, inputs: int, width: int, stride: int = 1, dilation: int
 
 
 def _global(c: Config, channels: int, width: int, depth: int) -> Any:
+    from dataclasses import replace
+
     import torch
     from torch import Tensor, nn
     from torch.nn import functional as F
@@ -148,17 +150,17 @@ def _global(c: Config, channels: int, width: int, depth: int) -> Any:
             y = _stretched(y, whole)
             grid = y.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # (B, D, h, p, w, p)
             grid = grid.permute(0, 3, 5, 2, 4, 1)
-            y = self._seen(grid.flatten(0, 4), grid.shape[3] * grid.shape[4])
+            length = grid.shape[3] * grid.shape[4]
+            layout = Layout((length,) * (grid[..., 0].numel() // length), length, x.device)
+            y = self._seen(grid.flatten(0, 4), replace(context, layout=layout))
             y = y.unflatten(0, grid.shape[:5]).permute(0, 5, 3, 1, 4, 2)
             y = _stretched(y.flatten(4, 5).flatten(2, 3), list(x.shape[2:]))
             return self.join(torch.cat((x, self.back(y)), 1))
 
-        def _seen(self, tokens: Tensor, length: int) -> Tensor:
-            """Send sequences of one length (N, D) through the transformer."""
-            layout = Layout((length,) * (len(tokens) // length), length, tokens.device)
-            inside = Context(layout)
+        def _seen(self, tokens: Tensor, context: Context) -> Tensor:
+            """Send packed sequences (N, D) through the transformer."""
             for one in self.blocks:
-                tokens = one(tokens, inside)
+                tokens = one(tokens, context)
             return self.norm(tokens)
 
     def _stretched(x: Tensor, size: list[int]) -> Tensor:

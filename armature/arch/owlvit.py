@@ -61,13 +61,14 @@ def _detectors() -> type[nn.Module]:
     class Detector(nn.Module):
         """A box for every patch, and how well each text fits it."""
 
+        body: Any  # of the model, not a part of this head
         fields = ("loss", "loss_dict", "logits", "pred_boxes", "text_embeds", "image_embeds",
                   "class_embeds", "text_model_output", "vision_model_output")  # fmt: skip
 
         def __init__(self, c: Config, body: Any) -> None:
             super().__init__()
             width, eps = body.vision.width, c.vision_config.layer_norm_eps
-            self.__dict__["body"] = body  # a part of the model, not of this head
+            self.__dict__["body"] = body
             self.norm = LayerNorm(width, eps=eps)
             self.kind = Linear(width, body.text.width)
             self.offset, self.factor = Linear(width, 1), Linear(width, 1)

@@ -99,14 +99,19 @@ def _embed(c: Config) -> Any:
 
         def _positions(self, table: Tensor, size: torch.Size, **_how: bool) -> Tensor:
             """Return the (1, down, across, D) trained positions of the nearest places."""
-            if table.shape[1] == size[0] * size[1]:
-                return table.unflatten(1, tuple(size))
-            wide = nn.functional.interpolate(
-                table.unflatten(1, grid).permute(0, 3, 1, 2), tuple(size)
-            )
-            return wide.permute(0, 2, 3, 1)
+            return _nearest(table, grid, size)
 
     return Frames()
+
+
+def _nearest(table: Tensor, grid: tuple[int, int], size: torch.Size) -> Tensor:
+    """Stretch positions (1, patches, D) of a grid over a map, each to the places nearest to it."""
+    import torch
+
+    if table.shape[1] == size[0] * size[1]:
+        return table.unflatten(1, tuple(size))
+    maps = table.unflatten(1, grid).permute(0, 3, 1, 2)
+    return torch.nn.functional.interpolate(maps, tuple(size)).permute(0, 2, 3, 1)
 
 
 @cache

@@ -55,7 +55,7 @@ def spec(c: Config) -> Stack:
 
 
 @cache
-def _embed() -> type[nn.Module]:
+def _embed() -> type[nn.Module]:  # noqa: C901 - a module's methods
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -158,7 +158,6 @@ def _embed() -> type[nn.Module]:
 
 @cache
 def _several() -> type[nn.Module]:
-    from armature.batch import Layout
     from armature.model.build import build
     from armature.model.composite import Composite
 
@@ -194,9 +193,8 @@ def _several() -> type[nn.Module]:
                 record, layout = asked.record(self.inner), inputs.layout
                 first.append(self.inner(inputs, record)[layout.ends[0]])
                 seen.append(asked.seen(self.inner, record, layout))
-            shown = {name: [one[name] for one in seen] for name in ("hidden_states", "attentions")}
-            shown = {name: v if v[0] is not None else None for name, v in shown.items()}
-            return {"first": first, "layout": Layout.of(None, (1, 1), first[0].device), **shown}
+            names = [name for name in ("hidden_states", "attentions") if seen[0][name] is not None]
+            return {"first": first, **{name: [one[name] for one in seen] for name in names}}
 
     return Several
 
@@ -230,12 +228,9 @@ def _classifiers() -> type[nn.Module]:
             self.norm, self.out = LayerNorm(inner), Linear(inner, int(c.num_labels))
 
         def forward(self, x: Any, given: Any) -> dict[str, Any]:
-            if self.several:
-                pooled = torch.cat([torch.tanh(self.dense(one)) for one in x["first"]], -1)
-                labels = given.get("labels")
-            else:
-                pooled = torch.tanh(self.dense(x[given.layout.ends[0]]))
-                labels = given.labels.get("labels")
+            first = x["first"] if self.several else [x[given.layout.ends[0]]]
+            labels = (given if self.several else given.labels).get("labels")
+            pooled = torch.cat([torch.tanh(self.dense(one)) for one in first], -1)
             logits, loss = self.out(F.gelu(self.norm(self.up(pooled)))), None
             if labels is not None and self.several:
                 loss = losses.sequence(logits, labels, "single_label_classification")
@@ -247,7 +242,7 @@ def _classifiers() -> type[nn.Module]:
     return Classifier
 
 
-def _ranking(spec: SequenceClassifier, c: Config, body: Any) -> nn.Module:
+def _ranking(spec: Any, c: Config, _body: Any) -> nn.Module:
     from armature.outputs.heads import Sequences
 
     return Sequences(spec, c, (c.hidden_size, c.hidden_size, 1))

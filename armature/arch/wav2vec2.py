@@ -115,12 +115,18 @@ def _attention(c: Config) -> nn.Module:
     return HearingAttention(c.hidden_size, heads, head_width(c), kv_heads=heads, bias=both)
 
 
-def sounds(c: Config, places: Callable[[], nn.Module] | None = None, **kinds: bool) -> nn.Module:
+def sounds(
+    c: Config,
+    places: Callable[[], nn.Module] | None = None,
+    kind: Callable[..., nn.Module] | None = None,
+    **kinds: bool,
+) -> nn.Module:
     """Return what makes tokens of a waveform.
 
     Args:
         c: the config.
         places: makes what tells frames where they stand; None: one convolution, weight-normed.
+        kind: makes it of its parts; None: as usual.
         **kinds: `told`: results hold the features; `normed`: they are normed before they are
             projected; `layered`: every convolution is normed, and `masked`: there is a vector for
             hidden frames, whatever the config says.
@@ -144,8 +150,8 @@ def sounds(c: Config, places: Callable[[], nn.Module] | None = None, **kinds: bo
         spans.Spans(time, channels) if c.get("apply_spec_augment", True) else None,
     )
     masked = kinds.get("masked", False) or c.mask_time_prob > 0 or c.mask_feature_prob > 0
-    kind = sound.SoundsTold if kinds.get("told", True) else sound.Sounds
-    return kind(width, parts, masked=masked)
+    usual = sound.SoundsTold if kinds.get("told", True) else sound.Sounds
+    return (kind or usual)(width, parts, masked=masked)
 
 
 def _frames(c: Config, kind: str) -> Any:

@@ -86,6 +86,7 @@ def demo() -> None:
     start = time.perf_counter()
     encoder()
     starters()
+    senses()
     click.echo(dim(f"\n{time.perf_counter() - start:.1f} s in all. Next:"))
     click.echo('  armature run sentiment "The staff were kind."')
     click.echo('  armature search "your question" path/to/your/files')
@@ -169,6 +170,59 @@ def starters() -> None:
                     click.echo(f"    {given if isinstance(given, str) else given['question']}")
                 show(task, given, result, indent=" " * 6)
             facts.append(f"{number(pipe.model.num_parameters())} parameters, opened and answered")
+
+
+def senses() -> None:
+    """A digit that is drawn here and now, and a number that is dialled."""
+    from armature.checkpoint.shipped import shipped
+    from armature.cli.show import show
+    from armature.pipelines import pipeline
+
+    title("3 · Seeing and hearing: pictures and sounds go in where texts do")
+    try:
+        made = {"starter/digits": drawn(), "starter/tones": dialled("5550123")}
+    except ImportError as error:
+        click.echo(dim(f'  {error.name} is missing: pip install "armature-models[vision]"'))
+        return
+    tasks = {
+        "starter/digits": ("image-classification", "a seven, drawn with a pen", {"top_k": 3}),
+        "starter/tones": ("automatic-speech-recognition", "the keys 5 5 5 0 1 2 3, in noise", {}),
+    }
+    for name, (task, what, options) in tasks.items():
+        if shipped(name) is None:
+            continue
+        heading(name, task)
+        with stopwatch() as facts:
+            pipe = pipeline(task, model=name)
+            click.echo(f"    {what}")
+            show(task, what, pipe(made[name], **options), indent=" " * 6)
+            facts.append(f"{number(pipe.model.num_parameters())} parameters, opened and answered")
+
+
+def drawn() -> Any:
+    """Return a picture of a seven."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", (90, 90), "white")
+    ImageDraw.Draw(picture).line([(22, 16), (68, 14), (40, 76)], "black", 7, "curve")
+    return picture
+
+
+def dialled(keys: str) -> dict[str, Any]:
+    """Return the tones of digits on a telephone's keys, 0.12 s each, on a noisy line."""
+    import numpy as np
+
+    noise, rate = np.random.default_rng(7), 16_000
+    times = np.arange(int(0.12 * rate)) / rate
+    parts = [np.zeros(1600)]
+    for key in keys:
+        row, column = divmod("123456789*0#".index(key), 3)
+        low, high = (697, 770, 852, 941)[row], (1209, 1336, 1477)[column]
+        tone = np.sin(2 * np.pi * low * times) + np.sin(2 * np.pi * high * times)
+        parts += [0.3 * tone, np.zeros(1600)]
+    sound = np.concatenate(parts)
+    sound += noise.normal(0, 0.02, len(sound))
+    return {"raw": sound.astype(np.float32), "sampling_rate": rate}
 
 
 def heading(name: str, about: str) -> None:

@@ -27,6 +27,7 @@ SHORT = {
     "summarize": "summarization",
     "translate": "translation",
     "generate": "text-generation",
+    "transcribe": "automatic-speech-recognition",
     "label": "image-classification",
     "detect": "object-detection",
     "segment": "image-segmentation",

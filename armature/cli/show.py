@@ -96,6 +96,14 @@ def _vectors(_given: Any, result: Any) -> Iterator[str]:
     yield dim(f"{len(rows)} tokens × {len(rows[0])}{more}; --json has every number")
 
 
+def _said(_given: Any, result: Any) -> Iterator[str]:
+    for part in result.get("chunks") or ():
+        start, end = ("…" if second is None else f"{second:.2f} s" for second in part["timestamp"])
+        yield dim(f"{start:>10} – {end:>10}  ") + part["text"].strip()
+    if not result.get("chunks"):
+        yield result["text"].strip()
+
+
 def _things(_given: Any, result: Any) -> Iterator[str]:
     """Draw a line for each mask: its label, its score if it has one, its share of the picture."""
     width = max((columns_of(one["label"]) for one in result), default=0)
@@ -133,6 +141,8 @@ SHOWN: dict[str, Callable[[Any, Any], Iterator[str]]] = {
     "text-classification": _labels,
     "sentiment-analysis": _labels,
     "image-classification": _labels,
+    "audio-classification": _labels,
+    "automatic-speech-recognition": _said,
     "zero-shot-image-classification": _labels,
     "image-segmentation": _things,
     "object-detection": _boxes,

@@ -149,10 +149,11 @@ class PaddedTokens(Tokens):
     def forward(self, inputs: Inputs) -> Tensor:
         """Packed inputs → (N, D); with the padding where it is needed."""
         whole = inputs.whole
-        if inputs.layout.index is not None and whole is not None:
-            if self.stands(whole, inputs.layout.mask):
-                inputs.keep_padding(0)
-                inputs.tokens = whole.flatten()
+        if inputs.layout.index is None or whole is None:
+            return super().forward(inputs)
+        if self.stands(whole, inputs.layout.mask):
+            inputs.keep_padding(0)
+            inputs.tokens = whole.flatten()
         return super().forward(inputs)
 
     def stands(self, ids: Tensor, real: Tensor) -> bool:

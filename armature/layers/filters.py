@@ -89,18 +89,18 @@ class Lengths(nn.Module):
 class NormedConvolution(nn.Module):
     """A convolution whose weights have a direction and a length (Salimans and Kingma, 2016)."""
 
-    def __init__(self, width: int, kernel: int, groups: int) -> None:
+    def __init__(self, width: int, kernel: int, groups: int, stride: int = 1) -> None:
         super().__init__()
         self.length = Lengths(kernel)
         self.direction = nn.Parameter(torch.empty(width, width // groups, kernel))
         self.bias = nn.Parameter(torch.empty(width))
-        self.groups = groups
+        self.groups, self.stride = groups, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D, T) → (B, D, T or T + 1)."""
+        """(B, D, T) → (B, D, T or T + 1), fewer with a stride."""
         apart = self.direction.norm(dim=(0, 1), keepdim=True)
-        weight = self.direction * (self.length.weight / apart)
-        return F.conv1d(x, weight, self.bias, padding=weight.shape[2] // 2, groups=self.groups)
+        weight, gap = self.direction * (self.length.weight / apart), self.direction.shape[2] // 2
+        return F.conv1d(x, weight, self.bias, self.stride, padding=gap, groups=self.groups)
 
 
 class Placing(nn.Module):

@@ -97,7 +97,7 @@ class Sounds(nn.Module):
                 f"input_values has the shape {tuple(values.shape)} and holds {values.dtype}: give "
                 "a batch of waveforms (B, samples), as the checkpoint's feature extractor makes it"
             )
-        return values.to(self.project.weight.dtype)
+        return values.to(next(self.frames.parameters()).dtype)
 
     def _enough(self, count: int) -> None:
         if count < 1:

@@ -282,7 +282,7 @@ def _windows(description: spec.Windows, width: int) -> WindowAttention:
 def _cross(description: spec.Attention | spec.Own | None, width: int) -> nn.Module | None:
     if description is None or isinstance(description, spec.Own):
         return None if description is None else description.make()
-    made = CrossAttention(
+    made: Any = CrossAttention(
         width,
         description.heads,
         description.width,

@@ -107,9 +107,9 @@ class Writer(Words):
         shown = ("image_embeds", "last_hidden_state", "hidden_states", "attentions")
         self.fields = ("loss", *(() if body.reader is not None else ("logits",)), *shown)
 
-    def forward(self, found: Any, given: Any) -> dict[str, Tensor | None]:
+    def forward(self, x: Any, given: Any) -> dict[str, Tensor | None]:
         """States of the writer → loss, logits."""
-        logits = found["layout"].unpack(self.scores(found["states"]))
+        logits = x["layout"].unpack(self.scores(x["states"]))
         labels, loss = given.get("labels"), None
         if labels is not None:
             eps = float(self.config.label_smoothing)

@@ -7,54 +7,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from armature.errors import ArgumentError
+
 
 def assign(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cheapest pairs of rows and columns, each in at most one (Jonker and Volgenant).
+    """Return the cheapest pairs of rows and columns of (rows, columns), each in at most one.
 
-    Args:
-        costs: (rows, columns); what is not a finite number is taken only where nothing else is.
-
-    Returns:
-        The rows, in order, and the column of each.
+    Raises:
+        ArgumentError: SciPy, which finds them, is not installed.
     """
-    costs = np.asarray(costs, np.float64)
-    turned = costs.shape[0] > costs.shape[1]
-    costs = costs.T if turned else costs
-    rows, columns = costs.shape
-    # Prices of rows and columns; the row of each column, 0 where none; all counted from 1.
-    price_row, price_column = np.zeros(rows + 1), np.zeros(columns + 1)
-    owner = np.zeros(columns + 1, np.int64)
-    for row in range(1, rows + 1):
-        owner[0], column = row, 0
-        least, before = np.full(columns + 1, np.inf), np.zeros(columns + 1, np.int64)
-        used = np.zeros(columns + 1, bool)
-        while owner[column]:
-            used[column] = True
-            mine = owner[column]
-            rest = ~used
-            rest[0] = False
-            slack = np.full(columns + 1, np.inf)
-            slack[1:] = costs[mine - 1] - price_row[mine] - price_column[1:]
-            better = rest & (slack < least)
-            least[better], before[better] = slack[better], column
-            best = int(np.where(rest, least, np.inf).argmin())
-            step = least[best]
-            price_row[owner[used]] += step
-            price_column[used] -= step
-            least[rest] -= step
-            column = best
-        while column:
-            previous = before[column]
-            owner[column] = owner[previous]
-            column = previous
-    pairs = sorted(
-        (owner[column] - 1, column - 1) for column in range(1, columns + 1) if owner[column]
-    )
-    first, second = np.array(pairs, np.int64).reshape(-1, 2).T
-    if not turned:
-        return first, second
-    order = np.argsort(second)
-    return second[order], first[order]
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as error:
+        raise ArgumentError(
+            "losses of such models match answers with things, for which SciPy is not installed.\n"
+            '  → pip install "armature-models[matching]"'
+        ) from error
+    return linear_sum_assignment(costs)
 
 
 def matched(costs: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from armature.config import Config
+from armature.errors import ArgumentError
 from armature.layers.pyramid_pooling import ConvolutionDecoder, PyramidDecoder, resized
 
 
@@ -48,6 +49,16 @@ class PixelClasses(nn.Module):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of pixels: scores (B, labels, …) stretched to labels (B, height, width)."""
+        if labels.dim() != 3:
+            raise ArgumentError(
+                f"labels has the shape {tuple(labels.shape)}: give the class of each pixel, "
+                "(B, height, width)"
+            )
+        if logits.shape[1] == 1:
+            raise ArgumentError(
+                "config.num_labels is 1, but pixels of one class alone teach nothing: set it to "
+                "the number of classes"
+            )
         wide = resized(logits, labels)
         return F.cross_entropy(wide, labels.to(logits.device), ignore_index=self.ignored)
 

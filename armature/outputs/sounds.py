@@ -62,7 +62,7 @@ class SoundLabels(Blended):
         frames = given.layout.unpack(self.read(x, given))
         lengths = given.further[LENGTHS].to(x.device)
         real = torch.arange(frames.shape[1], device=x.device) < lengths[:, None]
-        mean = (frames * real[..., None]).sum(1) / lengths[:, None].to(x.dtype)
+        mean = (frames * real[..., None]).sum(1) / real.sum(1, keepdim=True).to(x.dtype)
         logits, labels = self.score(mean), given.labels.get("labels")
         loss = None
         if labels is not None:

@@ -73,8 +73,8 @@ class Tower(nn.Module):
         pooled = {"pooler_output": columns(x, inputs.layout)[:, 0]}
         if self.head is not None:
             leading = getattr(embed, "leading", 0)
-            given = Given(inputs.layout, inputs.tokens, ids, leading=leading)
-            pooled = self.head(x, given)
+            told = Given(inputs.layout, inputs.tokens, ids, leading=leading)
+            pooled = self.head(x, told)
         whole = inputs.layout.unpack(x)
         return BaseModelOutputWithPooling(last_hidden_state=whole, **pooled, **seen)
 
@@ -226,6 +226,8 @@ def shelved(module: nn.Module) -> nn.Module:
 
 class NormedAgain(nn.Module):
     """The first state, through the body's last norm once more: pooler_output (B, D)."""
+
+    norm: Any
 
     def __init__(self, body: Any) -> None:
         super().__init__()

@@ -46,6 +46,7 @@ class Known:
 
 
 _T5 = Known("google-t5/t5-base", "a9723ea")
+_VIT = Known("google/vit-base-patch16-224", "3f49326")
 
 KNOWN: dict[tuple[str, str], Known] = {
     ("feature-extraction", "en"): Known(
@@ -76,7 +77,21 @@ KNOWN: dict[tuple[str, str], Known] = {
     ("text-generation", "en"): Known("openai-community/gpt2", "607a30d", "stories"),
     ("text-generation", "zh"): Known("uer/gpt2-chinese-cluecorpussmall", None, "stories-zh"),
     ("text2text-generation", "en"): _T5,
+    ("automatic-speech-recognition", "en"): Known("facebook/wav2vec2-base-960h", "22aad52"),
+    ("audio-classification", "en"): Known("superb/wav2vec2-base-superb-ks", "372e048"),
     ("summarization", "en"): Known("sshleifer/distilbart-cnn-12-6", "a4f8f3e"),
+    ("image-classification", "en"): _VIT,
+    ("image-feature-extraction", "en"): _VIT,
+    ("image-segmentation", "en"): Known("facebook/detr-resnet-50-panoptic", "d53b52a"),
+    ("object-detection", "en"): Known("facebook/detr-resnet-50", "1d5f47b"),
+    ("depth-estimation", "en"): Known("Intel/dpt-large", "bc15f29"),
+    ("zero-shot-image-classification", "en"): Known("openai/clip-vit-base-patch32", "3d74acf"),
+    ("zero-shot-object-detection", "en"): Known("google/owlvit-base-patch32", "cbc355f"),
+    ("image-to-text", "en"): Known("ydshieh/vit-gpt2-coco-en", "5bebf1e"),
+    ("visual-question-answering", "en"): Known("dandelin/vilt-b32-finetuned-vqa", "d0a1f6a"),
+    ("document-question-answering", "en"): Known("impira/layoutlm-document-qa", "beed3c4"),
+    ("audio-classification", "en"): Known("superb/wav2vec2-base-superb-ks", "372e048"),
+    ("automatic-speech-recognition", "en"): Known("facebook/wav2vec2-base-960h", "22aad52"),
     ("translation_en_to_fr", "en"): _T5,
     ("translation_en_to_de", "en"): _T5,
     ("translation_en_to_ro", "en"): _T5,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from armature.errors import ArgumentError, refuse_unknown
+from armature.inputs.text.call import as_lists
 from armature.pipelines.audio import SoundPipeline
 from armature.pipelines.batching import Row
 from armature.pipelines.options import Options
@@ -86,7 +87,7 @@ class SpeechOptions(Options):
         given = self.stride_length_s
         if given is None:
             given = (self.chunk_length_s or 0) / 6
-        pair = list(given) if isinstance(given, list | tuple) else [given, given]
+        pair: list[Any] = list(given) if isinstance(given, list | tuple) else [given, given]
         if len(pair) != 2:
             raise ArgumentError(f"stride_length_s={given!r} should be one number, or two")
         return pair[0], pair[1]
@@ -336,5 +337,4 @@ def _language(segments: Sequence[Mapping[str, Any]], known: set[int]) -> list[in
     """Return the token of the language that a row begins with, if it says one."""
     result = segments[0]["result"] if segments else []
     whole = result["sequences"] if isinstance(result, Mapping) else result
-    tokens = whole.tolist() if hasattr(whole, "tolist") else list(whole)
-    return [token for token in tokens if token in known][:1]
+    return [token for token in as_lists(whole) if token in known][:1]

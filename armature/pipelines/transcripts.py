@@ -81,11 +81,11 @@ class Transcript:
         """Read the next window."""
         tokens = list(self.tokenizer._unprompted(window.tokens))
         first, last = float(self.first_time), None
-        if window.stride is not None:
-            length, left, right = window.stride
-            self.offset -= left
-            first += left / self.precision
-            last = self._last(tokens, length - right) if right else None
+        length, left, right = window.stride or (0.0, 0.0, 0.0)
+        self.offset -= left
+        first += left / self.precision
+        if right:
+            last = self._last(tokens, length - right)
         clock, self.now, self.now_times = _Clock(), [], []
         for place, token in enumerate(tokens):
             if token in self.special:
@@ -95,8 +95,7 @@ class Transcript:
                 self._take_time(token, clock, alone=alone, first=first, last=last)
             else:
                 self._take_word(place, token, window.times)
-        if window.stride is not None:
-            self.offset += length - right
+        self.offset += length - right
         if self.now:
             self._keep_now()
         elif not any(self.heard):

@@ -10,6 +10,7 @@ from typing import Any
 from armature.pipelines.batching import Row
 from armature.pipelines.images import ImagePipeline
 from armature.pipelines.options import Options
+from armature.pipelines.pictures import Labels
 from armature.pipelines.zero_shot import labels_of, statement
 
 _LENGTH = 64  # tokens that texts were padded to where each pair was a question of its own
@@ -95,8 +96,8 @@ class ZeroShotImageClassificationPipeline(ImagePipeline):
 
     def finish(
         self, item: Any, parts: Sequence[tuple[Row, Any]], options: PictureLabelOptions
-    ) -> list[dict[str, Any]]:
+    ) -> Labels:
         """Name the labels, best first."""
         pairs = zip(parts[0][1], labels_of(options.candidate_labels), strict=True)
         labels = [{"score": score, "label": label} for score, label in pairs]
-        return sorted(labels, key=lambda label: -label["score"])
+        return Labels(sorted(labels, key=lambda label: -label["score"])).of(item)

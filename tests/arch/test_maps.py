@@ -7,9 +7,14 @@ import torch
 from pictured import GOLDEN, opened, recorded
 from safetensors.torch import load_file, save_file
 
-from armature import auto
+from armature import (
+    AutoModelForDepthEstimation,
+    AutoModelForSemanticSegmentation,
+    auto,
+)
 from armature.arch import resnet
-from armature.errors import CheckpointError
+from armature.errors import ArgumentError, CheckpointError
+from armature.inspection import inspect
 from armature.layers.conv import FrozenBatchNorm, freeze
 
 
@@ -87,3 +92,51 @@ def test_a_fresh_model_starts_with_norms_that_change_nothing():
         norm.running_var.eq(1).all() and norm.weight.eq(1).all() and norm.running_mean.eq(0).all()
     )
     assert freeze(model.body).embed.steps[0].norm.running_var.eq(1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("resnet/maps", ["ResNetBackbone", "ResNetModel"]),
+        ("segformer/places", ["SegformerForSemanticSegmentation", "SegformerModel"]),
+        ("glpn/depths", ["GLPNForDepthEstimation", "GLPNModel"]),
+    ],
+)
+def test_inspection_finds_heads_that_count_their_parts(name, heads):
+    assert [head.class_name for head in inspect(GOLDEN / name).heads] == heads
+
+
+def test_auto_classes_open_what_scores_places():
+    model = AutoModelForSemanticSegmentation.from_pretrained(GOLDEN / "mobilevit" / "places")
+    with pytest.raises(ArgumentError, match="each place"):
+        model(pixel_values=torch.zeros(1, 3, 24, 20), labels=torch.zeros(1).long())
+    found = model(pixel_values=torch.zeros(1, 3, 24, 20), return_dict=False)
+    assert len(found) == 1
+    depth = AutoModelForDepthEstimation.from_pretrained(GOLDEN / "glpn" / "depths")
+    assert depth(pixel_values=torch.zeros(1, 3, 24, 24)).predicted_depth.shape == (1, 32, 32)
+
+
+def test_maps_are_counted_from_the_first_that_callers_see():
+    model = opened("segformer/body")
+    given, wanted = recorded("segformer/body")
+    found = model(**given, output_hidden_states=[1], output_attentions=[-1])
+    torch.testing.assert_close(found.hidden_states[0], wanted["hidden_states.1"])
+    torch.testing.assert_close(found.attentions[0], wanted["attentions.3"])
+    assert (
+        opened("resnet/classes")(
+            pixel_values=torch.zeros(1, 3, 24, 20), output_attentions=True
+        ).attentions
+        is None
+    )
+
+
+@torch.no_grad()
+def test_blocks_are_skipped_in_training_alone():
+    model = opened("convnext/classes")
+    block = model.body.stages[-1].blocks[-1]
+    assert block.path == pytest.approx(0.1)
+    block.path = 0.5
+    x = model.body.stages[-1].enter(torch.ones(64, 8, 4, 4))
+    assert block(x, None).eq(block(x, None)).all()
+    skipped = block.train()(x, None).eq(x).flatten(1).all(1)
+    assert 16 < int(skipped.sum()) < 48

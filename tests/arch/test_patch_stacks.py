@@ -6,8 +6,18 @@ import pytest
 import torch
 from pictured import GOLDEN, opened, recorded
 
-from armature import AutoBackbone, AutoModel, AutoModelForPreTraining, BeitBackbone
+from armature import (
+    AutoBackbone,
+    AutoModel,
+    AutoModelForPreTraining,
+    BeitBackbone,
+    ViTConfig,
+    ViTModel,
+)
 from armature.errors import ArgumentError, ConfigError
+
+SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+SMALL |= {"intermediate_size": 8, "image_size": 12, "patch_size": 6}
 
 
 @torch.no_grad()
@@ -96,3 +106,19 @@ def test_things_of_images_are_learned_by_matching():
 def test_bodies_open_by_their_auto_class():
     for name in ("beit/classes", "yolos/boxes", "videomae/classes", "timesformer/classes"):
         assert AutoModel.from_pretrained(GOLDEN / name).load_report.new == []
+
+
+def test_the_pooled_state_may_be_narrower():
+    config = ViTConfig(**SMALL, pooler_output_size=5)
+    assert ViTModel(config)(pixel_values=torch.zeros(1, 3, 12, 12)).pooler_output.shape == (1, 5)
+
+
+def test_one_class_alone_cannot_be_learned():
+    model = opened("beit/pixels")
+    labels = torch.zeros(1, 24, 24, dtype=torch.long)
+    with pytest.raises(ArgumentError, match="B, height, width"):
+        model(pixel_values=torch.zeros(1, 3, 24, 24), labels=labels[0])
+    config = model.config.copy()
+    config.num_labels = 1
+    with pytest.raises(ArgumentError, match="num_labels"):
+        type(model)(config)(pixel_values=torch.zeros(1, 3, 24, 24), labels=labels)

@@ -79,11 +79,12 @@ def test_states_that_are_blended_are_told_to_nobody_who_does_not_ask():
 
 
 def test_spans_are_hidden_while_training():
+    torch.manual_seed(0)
     spans = Spans((0.5, 3, 2), (0.3, 2, 1))
     states = torch.zeros(2, 20, 10)
     frames = spans.of_frames(states, torch.tensor([20, 8]))
     assert frames is not None
-    assert frames.sum(1).tolist()[0] >= 6
+    assert 5 <= int(frames[0].sum()) <= 12
     assert not frames[1, 8:].any()
     channels = spans.of_channels(states)
     assert channels is not None

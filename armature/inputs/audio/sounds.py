@@ -145,7 +145,7 @@ def _mixed(blocks: Iterator[np.ndarray], frames: int, name: str) -> np.ndarray:
 def _of_other(file: BinaryIO, name: str, why: Exception) -> tuple[np.ndarray, int]:
     """Read what is no plain WAV file: FLAC, OGG, MP3."""
     try:
-        import soundfile
+        import soundfile  # type: ignore[import-not-found]
     except ImportError as error:
         raise ArgumentError(
             f"{name}: only WAV files with plain samples are read without soundfile, which is not "

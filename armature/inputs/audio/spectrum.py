@@ -38,7 +38,8 @@ def hertz_of(mel: np.ndarray, curve: str) -> np.ndarray:
 @lru_cache(maxsize=32)
 def kaldi_bank(bands: int, rate: int, size: int = 512) -> np.ndarray:
     """Return Kaldi's filters (frequencies, bands): triangles in mel, from 20 Hz upwards."""
-    edges = np.linspace(*mel_of(np.array([20.0, rate // 2]), "kaldi"), bands + 2)
+    low, high = mel_of(np.array([20.0, rate // 2]), "kaldi")
+    edges = np.linspace(low, high, bands + 2)
     pitches = mel_of(rate / size * np.arange(size // 2 + 1), "kaldi")
     return _triangles(pitches, edges)
 

@@ -41,7 +41,7 @@ def in_thousandths(corners: tuple[float, ...], width: int, height: int) -> Box:
 
 def _read(picture: Any, language: str | None, options: str) -> dict[str, list[Any]]:
     try:
-        import pytesseract
+        import pytesseract  # type: ignore[import-not-found]
     except ImportError as error:
         raise ArgumentError(
             "apply_ocr=True finds words with Tesseract, for which pytesseract is not installed.\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 _LETTERS = str.maketrans(
     {"œ": "oe", "ø": "o", "æ": "ae", "ß": "ss", "đ": "d", "ð": "d", "þ": "th", "ł": "l"}
@@ -34,7 +35,7 @@ def _without(pattern: str, text: str, ends: str) -> str:
     return re.sub(pattern, "", text[:last]) + text[last:]
 
 
-def _blanked(text: str, form: str, keep: str = "") -> str:
+def _blanked(text: str, form: Literal["NFKC", "NFKD"], keep: str = "") -> str:
     """Put a space for every mark, sign and punctuation; accents go without one."""
     found = []
     for letter in unicodedata.normalize(form, text):

@@ -46,6 +46,7 @@ class PageTokenizer(Tokenizer):
             ArgumentError: there are not as many boxes as words.
         """
         asked = text_pair is not None
+        questions: Any
         batched = _is_batch(text, asked=asked)
         words, questions = (text_pair, text) if asked else (text, None)
         if not batched:

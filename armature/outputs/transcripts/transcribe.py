@@ -34,6 +34,8 @@ class Sound:
     segments: list[dict[str, Any]] = field(default_factory=list)
     conditions: bool = False
     """Whether the next piece is told what was said before."""
+    given: list[int] | None = None
+    """A caller's own tokens, which the first piece begins with instead."""
 
     @property
     def done(self) -> bool:
@@ -124,6 +126,9 @@ class Transcription:
     def _prompt(self, sound: Sound) -> list[int]:
         """Return the tokens that a piece begins with: what was said, or the prompt; its begin."""
         wishes, config = self.wishes, self.model.config
+        if sound.given is not None:
+            own, sound.given = sound.given, None
+            return own
         given = [] if wishes.prompt_ids is None else wishes.prompt_ids.tolist()
         if not sound.conditions or not sound.segments:
             return given + sound.begin

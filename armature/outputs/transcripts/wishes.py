@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from armature.errors import ArgumentError, nearest
-from armature.outputs.transcripts.languages import CODES
+from armature.inputs.text.spoken_languages import CODES
 
 _TASKS = ("translate", "transcribe")
 _OUTDATED = "the checkpoint's generation_config.json has no `{}`, so `{}` cannot be followed"
