@@ -231,10 +231,10 @@ def _build(chosen: type[PreTrainedModel], config: Config, built: dict[str, Any])
 
 def _fill(model: PreTrainedModel, weights: Weights, dtype: torch.dtype | None) -> None:
     """Fill a model built on the meta device, deciding first what is tied and what is left out."""
-    from armature.checkpoint.load import load, places
+    from armature.checkpoint.load import load, ordered, places
 
     names = model.disk_names(model.config)
-    lookup = names.lookup(weights)
+    lookup = names.lookup(weights := ordered(weights, model, names))
     _leave_out(model, names, lookup)
     _join_labels(model, lookup)
     twins = _twins(model, names)

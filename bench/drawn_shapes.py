@@ -59,7 +59,6 @@ CLASSES = {
     "faster_rcnn": "FasterRCNNForObjectDetection",
     "mask_rcnn": "MaskRCNNForInstanceSegmentation",
     "retinanet": "RetinaNetForObjectDetection",
-    "efficientdet": "EfficientDetForObjectDetection",
     "yolov3": "YOLOv3ForObjectDetection",
 }
 

@@ -43,12 +43,13 @@ def queried(c: Config, order: type[Pre], kind: Any = None, decoder: Stack | None
             "'sine' or 'learned'\n  → correct the file, or download it again"
         )
     pyramid, stages = backbone(c)
+    body: Any = freeze(pyramid)
     encoder: Any = build(half(c, order, "encoder", LayerNorm() if order is Pre else None))
     decodes: Any = build(decoder or half(c, order, "decoder", LayerNorm()))
     if c.auxiliary_loss:
         decodes = (NormedStack if order is Pre else RawNormedStack).of(decodes)
     places = kinds[c.position_embedding_type](c.d_model)
-    return (kind or Queried)(freeze(pyramid), stages, places, (encoder, decodes), c.num_queries)
+    return (kind or Queried)(body, stages, places, (encoder, decodes), c.num_queries)
 
 
 def half(c: Config, order: type[Pre], name: str, norm: LayerNorm | None) -> Stack:

@@ -56,6 +56,12 @@ def _among() -> Any:
     class Among(CrossAttention):
         """Attention of queries to each other, contents and places mapped apart."""
 
+        q: Any
+        k: Any
+        v: Any
+        q_place: Any
+        k_place: Any
+
         def __init__(self, width: int, heads: int) -> None:
             nn.Module.__init__(self)
             self.heads = self.kv_heads = heads

@@ -56,6 +56,13 @@ class Weights(Mapping[str, TensorInfo]):
     def __repr__(self) -> str:
         return f"Weights({len(self)} tensors in {', '.join(file.name for file in self.files)})"
 
+    def cut(self, order: Iterable[tuple[str, tuple[int, ...]]]) -> Weights:
+        """Return the tensors of a file that holds nothing but numbers, in the order they come."""
+        from armature.checkpoint.formats.number_stream import cut
+
+        (whole,) = self.values()
+        return Weights(cut(whole, order), list(self._opened.values()), self.format)
+
     @property
     def size(self) -> int:
         """Return the bytes of all tensors together."""
@@ -131,6 +138,9 @@ def open_weights(
     alone = [name for name in source.names() if name.endswith(_PICKLED)]
     if "bin" in wanted and variant is None and len(alone) == 1:
         return open_weight_files([source.get(alone[0])], "bin")
+    streams = [name for name in source.names() if name.endswith(".weights")]
+    if use_safetensors is None and variant is None and len(streams) == 1:
+        return open_weight_files([source.get(streams[0])], "stream")
     raise _no_weights(source, [weights_name(format, variant) for format in wanted])
 
 
@@ -180,6 +190,10 @@ def open_weight_files(
 def _read(file: MappedFile, format: str) -> tuple[dict[str, TensorInfo], dict[str, str]]:
     if format == "safetensors":
         return read_header(file.path, file.descriptor)
+    if format == "stream":
+        from armature.checkpoint.formats.number_stream import read_stream
+
+        return read_stream(file.path, file), {}
     from armature.checkpoint.formats.pickle_file import read_pickle_file
 
     return read_pickle_file(file.path, file.descriptor), {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from armature.checkpoint.names import Names
 from armature.checkpoint.report import LoadReport, Mismatch
 from armature.checkpoint.tensor_info import DTYPES
 from armature.checkpoint.views import Pair, Target, same
-from armature.errors import CheckpointError
+from armature.errors import ArgumentError, CheckpointError
 
 BODY = "body."
 
@@ -67,6 +68,23 @@ def places(model: nn.Module, names: Names) -> Iterator[Place]:
             full = f"{path}.{name}" if path else name
             target = Target(tuple(tensor.shape), "", "", *packing)
             yield Place(full, module, name, tensor, names.pairs(full.removeprefix(BODY), target))
+
+
+def ordered(weights: Weights, model: nn.Module, names: Names) -> Weights:
+    """Return weights whose tensors have names; bare numbers get them from the model.
+
+    Raises:
+        ArgumentError: no files of bare numbers are known of this architecture.
+        CheckpointError: there are more or fewer numbers than the model has.
+    """
+    if weights.format != "stream":
+        return weights
+    body: Any = model.body
+    if not hasattr(body, "order"):
+        raise ArgumentError(f"{type(model).__name__} cannot be filled by a file of bare numbers")
+    found = {place.path: place for place in places(model, names)}
+    line = [found[BODY + path] for path in body.order()]
+    return weights.cut((place.pairs[0].name, tuple(place.tensor.shape)) for place in line)
 
 
 def _packing(packed: nn.Module, module: nn.Module) -> tuple[dict[str, int], int]:

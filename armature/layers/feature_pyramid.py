@@ -42,7 +42,7 @@ class FeaturePyramid(nn.Module):
         if norm is not None:
             self.inner_norm = nn.ModuleList(norm(width) for _ in channels)
             self.out_norm = nn.ModuleList(norm(width) for _ in channels)
-        self.extra = extra
+        self.extra, self.width = extra, width
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """(B, C, height, width) of each resolution, the finest first → as many, and the extra."""

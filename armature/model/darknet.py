@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +123,16 @@ class Darknet(Composite):
                 self._conv(2 * width, 3)
             self._conv(out, 1, plain=True)
             self._step("boxes", out)
+
+    def order(self) -> Iterator[str]:
+        """Yield the names of tensors as Darknet's own files hold them."""
+        for index, unit in self.layers.items():
+            if unit.norm is None:
+                yield f"layers.{index}.conv.bias"
+            else:
+                names = ("bias", "weight", "running_mean", "running_var")
+                yield from (f"layers.{index}.norm.{name}" for name in names)
+            yield f"layers.{index}.conv.weight"
 
     # ------------------------------------------------------------------ use
 

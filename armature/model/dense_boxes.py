@@ -58,7 +58,7 @@ class Dense(Seen):
         super().__init__(photos, pyramid, neck)
         self.cells = list(zip(*cells, strict=True))
         self.choosing = choosing
-        width, count = int(neck.out[0].out_channels), len(cells[0][0]) * len(cells[1][0])  # type: ignore[arg-type]
+        width, count = neck.width, len(cells[0][0]) * len(cells[1][0])
         self.label_convs = nn.ModuleList(Convolution(width, width, 3, padding=1) for _ in range(4))
         self.box_convs = nn.ModuleList(Convolution(width, width, 3, padding=1) for _ in range(4))
         self.scores = Rare(width, count * choosing.labels, 3, padding=1)

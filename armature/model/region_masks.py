@@ -22,10 +22,9 @@ class MaskedRegional(Regional):
     def __init__(self, *parts: Any, layers: tuple[int, ...], inner: int, side: int) -> None:
         """Build it: convolutions of some widths, one that doubles maps, and scores of pixels."""
         super().__init__(*parts)
-        widths = (self.neck.out[0].out_channels, *layers)
+        widths = (self.neck.width, *layers)
         self.convs = nn.ModuleList(
-            Convolution(a, b, 3, padding=1)
-            for a, b in zip(widths, layers, strict=False)  # type: ignore[arg-type]
+            Convolution(a, b, 3, padding=1) for a, b in zip(widths, layers, strict=False)
         )
         self.grow = nn.ConvTranspose2d(layers[-1], inner, 2, 2)
         self.pixels = Convolution(inner, self.judging.labels, 1)

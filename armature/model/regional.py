@@ -44,7 +44,7 @@ class Seen(Composite):
 
     def answer(self, given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
         """Return losses where labels are given, and what is found unless the model is training."""
-        images = [image.to(self.neck.inner[0].weight.dtype) for image in whole(given)]
+        images = [image.to(next(self.neck.parameters()).dtype) for image in whole(given)]
         pixels, sizes = self.photos(images)
         record = Record(states=frozenset(self.stages))
         self.pyramid.features(Images(pixels), record)
@@ -104,8 +104,8 @@ class Regional(Seen):
     ) -> None:
         super().__init__(photos, pyramid, neck)
         self.proposals, self.judging = proposals, judging
-        channels, width = neck.out[0].out_channels, judging.width  # type: ignore[union-attr]
-        self.first = Linear(channels * judging.size**2, width)  # type: ignore[operator]
+        channels, width = neck.width, judging.width
+        self.first = Linear(channels * judging.size**2, width)
         self.second = Linear(width, width)
         self.scores, self.codes = Linear(width, judging.labels), Linear(width, 4 * judging.labels)
 

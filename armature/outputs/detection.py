@@ -43,8 +43,7 @@ class BoxHead(nn.Module):
 
     def forward(self, found: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         """States (B, Q, D) → scores (B, Q, classes) and boxes (B, Q, 4), and their loss."""
-        made = self.read(found["last_hidden_state"], found)
-        made |= self.masks(found)
+        made: dict[str, Any] = self.read(found["last_hidden_state"], found) | self.masks(found)
         if given.get("labels") is None:
             return made
         further = []

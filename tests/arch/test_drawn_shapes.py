@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from armature import auto, pipeline
-from armature.errors import ArgumentError
+from armature.errors import ArgumentError, CheckpointError
 from bench.drawn_shapes import CLASSES, SMALL, pictures, precision, train
 
 NAMES = sorted(SMALL)
@@ -87,6 +88,36 @@ def test_an_image_does_not_depend_on_its_padding(name):
     mask[:, :50, :40] = 1
     one, two = model(pixel_values=cut), model(pixel_values=images, pixel_mask=mask)
     assert torch.equal(one.boxes[0], two.boxes[0])
+
+
+def test_darknets_own_files_are_read(tmp_path):
+    model = fresh("yolov3")
+    model.save_pretrained(tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    numbers = []
+    for index in sorted({int(name.split(".")[1]) for name in stored}):
+        at = f"module_list.{index}"
+        norm = [f"{at}.batch_norm_{index}.{end}" for end in ("bias", "weight")]
+        norm += [f"{at}.batch_norm_{index}.running_{end}" for end in ("mean", "var")]
+        names = norm if norm[0] in stored else [f"{at}.conv_{index}.bias"]
+        numbers += [stored[name].flatten() for name in (*names, f"{at}.conv_{index}.weight")]
+    bare = torch.cat(numbers).numpy().tobytes()
+    file = tmp_path / "yolov3.weights"
+    file.write_bytes(struct.pack("<iiiq", 0, 2, 0, 32013312) + bare)
+    again = type(model).from_pretrained(tmp_path)
+    assert not again.load_report.new
+    images, _ = pictures(1)
+    with torch.no_grad():
+        assert torch.equal(model(pixel_values=images).boxes[0], again(images).boxes[0])
+    file.write_bytes(struct.pack("<iiii", 0, 1, 0, 7) + bare)
+    assert not type(model).from_pretrained(tmp_path).load_report.new
+    file.write_bytes(struct.pack("<iiiq", 0, 2, 0, 7) + bare[:-4])
+    with pytest.raises(CheckpointError, match="numbers, but the model"):
+        type(model).from_pretrained(tmp_path)
+    file.write_bytes(b"PK")
+    with pytest.raises(CheckpointError, match="too short"):
+        type(model).from_pretrained(tmp_path)
 
 
 def test_bad_images_and_labels_are_refused():

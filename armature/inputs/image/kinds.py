@@ -244,8 +244,8 @@ OF_TYPES = {
     "vision-encoder-decoder": "ViT",
 }
 # Architectures whose checkpoints hold no file about pictures: they resize and norm them themselves.
-UNWRITTEN = dict.fromkeys(
-    ("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
+UNWRITTEN: dict[str, str] = dict.fromkeys(
+    ("faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
 )
 
 # What a class does beside: making results of a model's answers, reading videos.
