@@ -60,9 +60,8 @@ def _by_tensors(source: Source, silent: Callable[[str], Config]) -> str | None:
         names = list(open_weights(source))
     except CheckpointError:  # no weights: whoever needs them will say so
         return None
-    shares = {
-        known: _share(names, known, silent) for known in arch.names() if arch.find(known).NAMES
-    }
+    named = [known for known in arch.names() if getattr(arch.find(known), "NAMES", None)]
+    shares = {known: _share(names, known, silent) for known in named}
     # Of several that know all names: the one it is called by, or the shortest name, the first.
     called = _by_name(str(source.name))
     best = max(shares, key=lambda known: (*shares[known], known == called, -len(known)))

@@ -49,7 +49,7 @@ MODELS = {
         "MaskFormerForInstanceSegmentation",
         {"backbone_config": RESNET, "decoder_config": DETR, "fpn_feature_size": 32}
         | {"mask_feature_size": 32},
-        400,
+        300,
         2e-3,
     ),
     "mask2former": (
@@ -58,7 +58,7 @@ MODELS = {
         | {"encoder_layers": 1, "encoder_feedforward_dim": 64, "decoder_layers": 4}
         | {"num_attention_heads": 4, "dim_feedforward": 64, "num_queries": 8}
         | {"train_num_points": 256},
-        400,
+        300,
         2e-3,
     ),
 }

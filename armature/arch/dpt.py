@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from armature.arch import refuse, sides, vit
 from armature.arch._nested import backbone, backbone_rows
@@ -10,6 +11,9 @@ from armature.arch._reassembled import neck_rows
 from armature.config import Config
 from armature.model.spec import Own, Stack
 from armature.outputs.tasks import Base, Head, Segmenter, Settings
+
+if TYPE_CHECKING:
+    from armature.layers.embed import Inputs
 
 DEFAULTS = vit.DEFAULTS | {
     "image_size": 384,
@@ -31,31 +35,53 @@ DEFAULTS = vit.DEFAULTS | {
     "neck_ignore_stages": [],
     "backbone_config": None,
 }
+_BIT = {"model_type": "bit", "global_padding": "same", "layer_type": "bottleneck"}
+_BIT |= {"depths": [3, 4, 9], "out_features": ["stage1", "stage2", "stage3"]}
+_BIT |= {"embedding_dynamic_padding": True}
 
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    refuse(c, is_hybrid=False)
-    return vit.encoder(c, lambda *sizes: Own(lambda: _embed(*sizes)))
+    if c.is_hybrid:
+        refuse(c, readout_type="project")
+    return vit.encoder(c, lambda *sizes: Own(lambda: _embed(c, *sizes)))
 
 
-def _embed(*sizes: Any) -> Any:
-    """Return patches whose positions are stretched over images of any size."""
-    from armature.layers.patches import PatchTokens
+def _embed(c: Config, *sizes: Any) -> Any:
+    """Return patches, whose positions are stretched over images of any size."""
+    from armature.layers.patches import Convolution, Images, PatchTokens, checked
+    from armature.model.call import Asked
 
     class Stretched(PatchTokens):
         """Positions lie on straight lines between those that were trained."""
 
         stretches, stretching = True, "bilinear"
 
-    return Stretched(*sizes)
+    class Hybrid(Stretched):
+        """The patches are places of a backbone's last map."""
+
+        def __init__(self) -> None:
+            super().__init__(*sizes)
+            self.side = self.patch.kernel_size
+            self.backbone = backbone(c, _BIT)
+            shape = c.backbone_featmap_shape or (1, 1024, 24, 24)
+            self.patch = Convolution(shape[1], self.width, 1)
+
+        def open(self, given: Mapping[str, Any]) -> Inputs:
+            """Return the inputs of a call with images, and the backbone's maps beside them."""
+            pixels = checked(Images.of(given).pixels, self.backbone.body.embed.patch.weight)
+            maps = self.backbone({"pixel_values": pixels}, Asked())["feature_maps"]
+            inputs = super().open({"pixel_values": maps[-1]})
+            inputs.further["maps"] = maps
+            return inputs
+
+    return Hybrid() if c.is_hybrid else Stretched(*sizes)
 
 
 def _seer(c: Config) -> Any:
     """Return the anatomy under the depths: a backbone of another file, or the own stack."""
-    if c.backbone_config is None:
+    if c.backbone_config is None or c.is_hybrid:
         return spec(c)
-    refuse(c, is_hybrid=False)
 
     def make() -> Any:
         from armature.outputs.backbones import OnBackbone
@@ -67,10 +93,10 @@ def _seer(c: Config) -> Any:
 
 def _neck(c: Config, body: Any) -> Any:
     """Return what fuses maps; those of a pyramid are maps already."""
-    from armature.layers.reassemble import FusedMaps, Neck, Readout, Reassemble
+    from armature.layers.reassemble import FusedMaps, Kept, Neck, Readout, Reassemble
     from armature.model.pyramid import Pyramid
 
-    below = body.stack if c.backbone_config is not None else body
+    below = getattr(body, "stack", body)
     normed = bool(c.use_batch_norm_in_fusion_residual)
     bias = c.get("use_bias_in_fusion_residual")
     bias = not normed if bias is None else bool(bias)
@@ -79,20 +105,18 @@ def _neck(c: Config, body: Any) -> Any:
         return Neck([], fused)
     width, pairs = below.embed.width, zip(c.neck_hidden_sizes, c.reassemble_factors, strict=True)
     project, how = c.readout_type == "project", c.readout_type
-    return Neck(
-        [
-            Reassemble(width, one, factor, Readout(width, c.hidden_act) if project else how)
-            for one, factor in pairs
-        ],
-        fused,
-    )
+    made: list[Any] = [
+        Reassemble(width, one, factor, Readout(width, c.hidden_act) if project else how)
+        for one, factor in pairs
+    ]
+    return Neck([Kept(), Kept(), *made[2:]] if c.is_hybrid else made, fused)
 
 
 def _depth(_spec: Head, c: Config, body: Any) -> Any:
     from armature.outputs.fused import Depth, DepthHead
 
     depth = Depth(c.fusion_hidden_size, project=256 if c.add_projection else 0)
-    told, layers = c.backbone_config, _layers(c)
+    told, layers = None if c.is_hybrid else c.backbone_config, _layers(c)
     patch = sides(told.get("patch_size", 16)) if told else (1, 1)
     return DepthHead(_neck(c, body), [] if told else layers, patch, depth, c.head_in_index)
 
@@ -105,7 +129,7 @@ def _classes(_spec: Head, c: Config, body: Any) -> Any:
 
 def _layers(c: Config) -> list[int]:
     """Return the places of the layers whose states are read, 0 the embedded image."""
-    chosen = c.backbone_out_indices or ()
+    chosen = (c.backbone_out_indices or ())[2 if c.is_hybrid else 0 :]
     return [index + 1 for index in range(c.num_hidden_layers or 0) if index in chosen]
 
 
@@ -113,7 +137,8 @@ PREFIX = "dpt"
 
 
 def _depth_rows(c: Settings) -> dict[str, Any]:
-    rows = {} if c.get("backbone_config") is None else backbone_rows(c, {})
+    other = c.get("backbone_config") is not None and not c.get("is_hybrid")
+    rows = backbone_rows(c, {}) if other else {}
     return (
         neck_rows()
         | rows
@@ -136,6 +161,19 @@ def _class_rows() -> dict[str, Any]:
 
 
 NAMES = vit.NAMES
+
+
+def names(c: Settings) -> dict[str, Any]:
+    """Return NAMES; of hybrids, with those of the backbone before the patches."""
+    if not c.get("is_hybrid"):
+        return NAMES
+    return (
+        NAMES
+        | backbone_rows(c, _BIT, "embeddings.backbone", "embed.backbone")
+        | {"embed.patch": "embeddings.projection"}
+    )
+
+
 # fmt: off
 UNUSED = (
     "pooler_output_size", "pooler_act", "backbone_featmap_shape", "neck_ignore_stages",

@@ -13,6 +13,14 @@ from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 
 
+class Queries(nn.Embedding):
+    """Trained vectors, one for each query; fresh ones are far apart, so that they part ways."""
+
+    def compute(self, weight: Tensor) -> None:
+        """Fill fresh vectors."""
+        weight.normal_()
+
+
 class QueryAttention(nn.Module):
     """Attention whose queries and keys know their places; values do not."""
 

@@ -76,6 +76,14 @@ class Reassemble(nn.Module):
         return self.resize(self.project(image))
 
 
+class Kept(nn.Module):
+    """A map that is one already."""
+
+    def forward(self, x: Tensor, _sides: tuple[int, int]) -> Tensor:
+        """(B, D, height, width) → the same."""
+        return x
+
+
 class Unit(nn.Module):
     """Two convolutions, each behind a rectifier, beside the map that goes in."""
 
@@ -140,7 +148,7 @@ class FusedMaps(nn.Module):
 class Neck(nn.Module):
     """States of several layers, or maps → fused maps, the coarsest first."""
 
-    def __init__(self, reassemble: Sequence[Reassemble], fused: FusedMaps) -> None:
+    def __init__(self, reassemble: Sequence[Reassemble | Kept], fused: FusedMaps) -> None:
         super().__init__()
         self.reassemble = nn.ModuleList(reassemble)
         self.fused = fused

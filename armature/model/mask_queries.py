@@ -15,6 +15,7 @@ from armature.layers.patches import Convolution
 from armature.layers.queries import (
     PackedQueryAttention,
     Perceptron,
+    Queries,
     QueryAttention,
     QueryBlock,
     QueryMLP,
@@ -85,7 +86,7 @@ class PlainQueries(Segmenter):
         self.backbone, self.pixels, self.width = backbone, pixels, c.d_model
         channels = backbone.channels[-1]
         self.project = Convolution(channels, c.d_model, 1) if channels != c.d_model else None
-        self.place = nn.Embedding(c.num_queries, c.d_model)
+        self.place = Queries(c.num_queries, c.d_model)
         self.blocks = nn.ModuleList(_plain(c) for _ in range(c.decoder_layers))
         self.norm = LayerNorm(c.d_model)
         self.between = bool(c.auxiliary_loss)  # whether the norm stands behind every block
@@ -147,9 +148,9 @@ class MaskedQueries(Segmenter):
         super().__init__()
         self.backbone, self.pixels, self.width = backbone, pixels, c.hidden_dim
         width, inner = c.hidden_dim, c.feature_size
-        self.place = nn.Embedding(c.num_queries, width)
-        self.query = nn.Embedding(c.num_queries, width)
-        self.level = nn.Embedding(LEVELS, width)
+        self.place = Queries(c.num_queries, width)
+        self.query = Queries(c.num_queries, width)
+        self.level = Queries(LEVELS, width)
         self.project: nn.ModuleList | None = None
         if inner != width or c.enforce_input_projection:
             self.project = nn.ModuleList(Convolution(inner, width, 1) for _ in range(LEVELS))

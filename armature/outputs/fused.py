@@ -84,8 +84,10 @@ class FusedHead(PatchHead):
 
     def read(self, sight: Sight) -> dict[str, Any]:
         """Return the fields of the result."""
+        further = sight.inputs.further
         states = [sight.rows(sight.states[index]) for index in self.layers]
-        return self.made(self.neck(states, sight.inputs.further["sides"]), sight.given)
+        finer = list(further.get("maps", ()))[:2]  # of a backbone before the patches
+        return self.made(self.neck(finer + states, further["sides"]), sight.given)
 
     def forward(self, found: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields of the result."""
