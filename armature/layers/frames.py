@@ -13,15 +13,9 @@ from torch.nn import functional as F
 from armature.batch import Layout
 from armature.errors import ArgumentError
 from armature.layers.embed import Inputs
+from armature.layers.filters import Convolution
 from armature.layers.position import Learned
 from armature.layers.sound import LENGTHS
-
-
-class Strided(nn.Conv1d):
-    """A convolution over time."""
-
-    def reset_parameters(self) -> None:
-        """Leave the weights as they are: they are filled once, by a file or by the model."""
 
 
 class Waves(nn.Module):
@@ -44,13 +38,13 @@ class Frames(nn.Module):
     """Base of the front ends: frames of a spectrum, made fewer, as packed tokens."""
 
     takes: tuple[str, ...] = ("input_features", "attention_mask")
-    convs: Any  # Strided, one after another
+    convs: Any  # one after another
 
     def __init__(self, sizes: list[tuple[int, int, int, int]]) -> None:
         """Build convolutions of these sizes: channels in and out, kernel, stride."""
         super().__init__()
         self.convs = nn.ModuleList(
-            Strided(a, b, kernel, stride=stride, padding=kernel // 2)
+            Convolution(a, b, kernel, stride=stride, padding=kernel // 2)
             for a, b, kernel, stride in sizes
         )
         self.dropout = nn.Dropout(0.0)
