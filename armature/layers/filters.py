@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from armature.layers.act import activation
+from armature.layers.act import activation, overwrite
 from armature.layers.linear import Linear
 from armature.layers.norm import LayerNorm
 
@@ -36,7 +36,7 @@ class Strided(nn.Module):
             x = self.norm(x.transpose(1, 2)).transpose(1, 2)
         elif self.norm is not None:
             x = self.norm(x)
-        return self.act(x)
+        return self.act(x) if torch.is_grad_enabled() else overwrite(self.act, x)
 
 
 class Frames(nn.Module):
