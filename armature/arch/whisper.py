@@ -42,6 +42,9 @@ DEFAULTS = {
     "median_filter_width": 7,
     "use_weighted_layer_sum": False,
     "classifier_proj_size": 256,
+    "apply_spec_augment": False,
+    "mask_time_prob": 0.05, "mask_time_length": 10, "mask_time_min_masks": 2,
+    "mask_feature_prob": 0.0, "mask_feature_length": 10, "mask_feature_min_masks": 0,
 }
 # fmt: on
 SYNONYMS = {
@@ -57,7 +60,10 @@ def spec(c: Config) -> Untied:
     place = Learned(c.max_target_positions)
     words = Tokens(c.vocab_size, c.d_model, position=place)
     sizes = [(c.num_mel_bins, c.d_model, 3, 1), (c.d_model, c.d_model, 3, 2)]
-    frames = partial(_frames, sizes, c.max_source_positions)
+    time = (c.mask_time_prob, c.mask_time_length, c.mask_time_min_masks)
+    bands = (c.mask_feature_prob, c.mask_feature_length, c.mask_feature_min_masks)
+    hidden = (time, bands) if c.apply_spec_augment else None
+    frames = partial(_frames, sizes, c.max_source_positions, hidden)
     return Untied(_stack(c, "encoder", Own(frames)), _stack(c, "decoder", words))
 
 
@@ -78,10 +84,11 @@ def _stack(c: Config, half: str, embed: Tokens | Own) -> Stack:
     )
 
 
-def _frames(sizes: list[tuple[int, int, int, int]], rows: int) -> Any:
+def _frames(sizes: list[tuple[int, int, int, int]], rows: int, hidden: Any) -> Any:
     from armature.layers.frames import WholeFrames
+    from armature.layers.spans import Spans
 
-    return WholeFrames(sizes, rows)
+    return WholeFrames(sizes, rows, None if hidden is None else Spans(*hidden))
 
 
 PREFIX = "model"
@@ -107,10 +114,8 @@ NAMES = {
         "norm":                  "layer_norm",
     }.items()
 }
-# HF: embeddings have no scale, whatever the config says; masks of features are for training.
+# HF: embeddings have no scale, whatever the config says.
 UNUSED = ("scale_embedding", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop",
-          "apply_spec_augment", "mask_time_prob", "mask_time_length", "mask_time_min_masks",
-          "mask_feature_prob", "mask_feature_length", "mask_feature_min_masks",
           "median_filter_width", "use_weighted_layer_sum", "classifier_proj_size",
           "suppress_tokens", "begin_suppress_tokens", "forced_decoder_ids")
 

@@ -16,6 +16,7 @@ from armature.layers.embed import Inputs
 from armature.layers.filters import Convolution
 from armature.layers.position import Learned
 from armature.layers.sound import LENGTHS
+from armature.layers.spans import Spans
 
 
 class Waves(nn.Module):
@@ -113,9 +114,11 @@ class GatedFrames(Frames):
 class WholeFrames(Frames):
     """Convolutions with GELU over pieces of one length, silence included, in trained places."""
 
-    def __init__(self, sizes: list[tuple[int, int, int, int]], rows: int) -> None:
+    def __init__(
+        self, sizes: list[tuple[int, int, int, int]], rows: int, spans: Spans | None = None
+    ) -> None:
         super().__init__(sizes)
-        self.width = sizes[-1][1]
+        self.width, self.spans = sizes[-1][1], spans
         self.position = Waves(rows, self.width)
         self.strides = math.prod(conv.stride[0] for conv in self.convs)
 
@@ -142,7 +145,17 @@ class WholeFrames(Frames):
     def forward(self, inputs: Inputs) -> Tensor:
         """Spectra → (N, D)."""
         x = inputs.further["features"]
+        x = self._hidden(x) if self.training and self.spans is not None else x
         for conv in self.convs:
             x = F.gelu(conv(x))
         x = x.transpose(1, 2) + self.position.weight
         return self.dropout(x.flatten(0, 1))
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        """Make some frames and some bands of spectra (B, bands, T) zero."""
+        assert self.spans is not None
+        frames = x.transpose(1, 2)
+        times = self.spans.of_frames(frames, torch.full((len(x),), x.shape[2]))
+        bands = self.spans.of_channels(frames)
+        x = x if times is None else x.masked_fill(times.to(x.device)[:, None], 0.0)
+        return x if bands is None else x.masked_fill(bands.to(x.device)[..., None], 0.0)

@@ -195,6 +195,16 @@ def test_a_decoder_alone_drafts_what_the_whole_model_checks(tmp_path):
         opened("writers/s2t").generate(torch.zeros(1, 21, 6), assistant_model=drafts)
 
 
+def test_frames_and_bands_are_hidden_while_training():
+    config = armature.AutoConfig.from_pretrained(GOLDEN / "writers" / "whisper")
+    config.update({"apply_spec_augment": True, "mask_time_length": 4, "mask_time_prob": 0.3})
+    config.update({"mask_feature_length": 2, "mask_feature_prob": 0.5})
+    embed = armature.WhisperModel(config).train().body.encoder.embed
+    seen = embed._hidden(torch.ones(3, 5, 40))
+    assert 0 < float(seen.mean()) < 1
+    assert bool((seen.amax(1) == 0).any())  # whole frames
+
+
 # -------------------------------------------------------------------- bodies joined
 
 
