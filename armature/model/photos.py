@@ -51,8 +51,7 @@ class Photos(nn.Module):
     def scale(self, image: Tensor) -> float:
         """Return what an image's sides are multiplied by."""
         low, high = min(image.shape[-2:]), max(image.shape[-2:])
-        share = torch.tensor(self.least, dtype=torch.float32) / low
-        return torch.min(share, torch.tensor(self.most, dtype=torch.float32) / high).item()
+        return min(self.least / low, self.most / high)
 
     def things(self, labels: Any, images: Sequence[Tensor], sizes: Sequence[Size]) -> list[Found]:
         """Return the things of each image as they lie in the batch.

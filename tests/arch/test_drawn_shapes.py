@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from armature import auto, pipeline
 from armature.errors import ArgumentError, CheckpointError
+from armature.model.photos import Photos
 from bench.drawn_shapes import CLASSES, SMALL, pictures, precision, train
 
 NAMES = sorted(SMALL)
@@ -152,6 +153,14 @@ def test_a_pipeline_needs_no_file_about_pictures(tmp_path):
     found = pipe(Image.new("RGB", (50, 70), "grey"), threshold=0.0)
     assert {thing["label"] for thing in found} <= {"square", "bar"}
     assert all(thing["box"]["xmax"] <= 50 and thing["box"]["ymax"] <= 70 for thing in found)
+
+
+def test_the_shorter_side_gets_exactly_as_long_as_asked_for():
+    photos = Photos([0.5] * 3, [0.5] * 3, 64, 96)
+    batch, sizes = photos([torch.rand(3, 140, 101), torch.rand(3, 90, 130), torch.rand(3, 50, 200)])
+    assert sizes == [(88, 64), (64, 92), (24, 96)]
+    assert batch.shape == (3, 3, 96, 96)
+    assert not batch[1, :, 64:].any()
 
 
 def test_precision_is_one_where_all_is_found():
