@@ -49,7 +49,7 @@ MODELS = {
         "MaskFormerForInstanceSegmentation",
         {"backbone_config": RESNET, "decoder_config": DETR, "fpn_feature_size": 32}
         | {"mask_feature_size": 32},
-        300,
+        800,
         2e-3,
     ),
     "mask2former": (
@@ -59,7 +59,7 @@ MODELS = {
         | {"num_attention_heads": 4, "dim_feedforward": 64, "num_queries": 8}
         | {"train_num_points": 256},
         300,
-        2e-3,
+        3e-3,
     ),
 }
 
