@@ -49,7 +49,7 @@ MODELS = {
         "MaskFormerForInstanceSegmentation",
         {"backbone_config": RESNET, "decoder_config": DETR, "fpn_feature_size": 32}
         | {"mask_feature_size": 32},
-        800,
+        300,
         2e-3,
     ),
     "mask2former": (
