@@ -59,7 +59,7 @@ MODELS = {
         | {"num_attention_heads": 4, "dim_feedforward": 64, "num_queries": 8}
         | {"train_num_points": 256},
         300,
-        2e-3,
+        3e-3,
     ),
 }
 
@@ -98,13 +98,12 @@ def told(name: str, classes: torch.Tensor) -> dict[str, object]:
 
 def guessed(output: dict[str, torch.Tensor]) -> torch.Tensor:
     """Return the class of every pixel."""
+    size = (SIDE, SIDE)
     if "logits" in output:
-        scores = output["logits"]
-    else:
-        kinds = output["class_queries_logits"].softmax(-1)[..., :-1]
-        masks = output["masks_queries_logits"].sigmoid()
-        scores = torch.einsum("bqc,bqhw->bchw", kinds, masks)
-    return F.interpolate(scores, (SIDE, SIDE), mode="bilinear").argmax(1)
+        return F.interpolate(output["logits"], size, mode="bilinear").argmax(1)
+    kinds = output["class_queries_logits"].softmax(-1)[..., :-1]
+    masks = F.interpolate(output["masks_queries_logits"], size, mode="bilinear").sigmoid()
+    return torch.einsum("bqc,bqhw->bchw", kinds, masks).argmax(1)
 
 
 def learn(name: str) -> None:
