@@ -16,6 +16,7 @@ PAIRS = [
     (model_type, common, own)
     for model_type in arch.names()
     for common, own in arch.find(model_type).SYNONYMS.items()
+    if common != "num_labels"  # which is counted, not stored
 ]
 # No file means them: the reference answers to the architecture's own name alone.
 ONLY_ASKED = ("hidden_act", "intermediate_size")

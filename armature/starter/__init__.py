@@ -24,7 +24,7 @@ class Starter:
     task: str
     """The hub's name of the task, `text-classification`."""
     languages: tuple[str, ...]
-    """Codes of the languages that it was trained on, `en`, `zh`."""
+    """Codes of the languages that it was trained on, `en`, `zh`; none where it reads no text."""
     path: Path
     """The folder, to be opened like any other."""
     summary: str
@@ -35,7 +35,7 @@ def starters() -> dict[str, Starter]:
     """Return the starters by name.
 
     Raises:
-        ValueError: a card lacks its task or its languages.
+        ValueError: a card lacks its task.
     """
     return dict(_read(FOLDER))
 
@@ -50,7 +50,9 @@ def find(task: str, language: str | None = None) -> Starter | None:
     task = SYNONYMS.get(task, task)
     code = language.lower().partition("-")[0] if language else None
     for starter in starters().values():
-        if starter.task == task and (code is None or code in starter.languages):
+        if starter.task == task and (
+            code is None or not starter.languages or code in starter.languages
+        ):
             return starter
     return None
 
@@ -72,14 +74,14 @@ def _read_card(card: Path) -> Starter:
         else:
             key, _, value = line.partition(":")
             values[key] = [value.strip()] if value.strip() else []
-    if not values.get("pipeline_tag") or not values.get("language"):
-        raise ValueError(f"{card}: the card names no pipeline_tag or no language")
+    if not values.get("pipeline_tag"):
+        raise ValueError(f"{card}: the card names no pipeline_tag")
     paragraphs = [part.strip() for part in body.split("\n\n")]
     summary = next(part for part in paragraphs if part and not part.startswith("#"))
     return Starter(
         name=card.parent.name,
         task=values["pipeline_tag"][0],
-        languages=tuple(values["language"]),
+        languages=tuple(values.get("language", [])),
         path=card.parent,
         summary=" ".join(summary.split()),
     )
