@@ -84,7 +84,7 @@ def run(task: str, texts: tuple[str, ...], **given: Any) -> None:
     armature run qa --question "Who left?" --file story.txt
     armature run fill-mask "Paris is the [MASK] of France." --set top_k=3
     cat reviews.txt | armature run sentiment - --json > scores.jsonl
-    armature run object-detection photo.jpg --model FOLDER --save found.png
+    armature run label photo.jpg --model starter/digits --save labels.png
     """  # noqa: D301 - \b keeps the lines as they are
     task = SHORT.get(task, task)
     _check(task)

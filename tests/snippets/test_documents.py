@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import shlex
 import shutil
+import struct
+import wave
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image, ImageDraw
 from stand_ins import PACKAGE, bert, wordpieces
 
 import armature
@@ -70,6 +75,23 @@ def place(hub, tmp_path):
     Path("questions.txt").write_text("Once upon a time\n从前\n")
     Path("reviews.txt").write_text("A fine film.\nA waste of time.\n")
     Path("README.md").write_text("Read the documents.\n")
+    ImageDraw.Draw(photo := Image.new("RGB", (40, 40), "white")).line((5, 5, 30, 35), "black", 4)
+    photo.save("photo.jpg")
+    shutil.copytree(ROOT / "tests" / "golden" / "segformer" / "places", "my-segmenter")
+    settings = {
+        "image_processor_type": "SegformerImageProcessor",
+        "size": {"height": 32, "width": 32},
+    }
+    Path("my-segmenter/preprocessor_config.json").write_text(json.dumps(settings))
+    with wave.open("dialled.wav", "wb") as sound:
+        sound.setparams((1, 2, 16000, 0, "NONE", ""))
+        five = [
+            sum(math.sin(math.tau * i * hertz / 16000) for hertz in (770, 1336))
+            for i in range(2400)
+        ]
+        sound.writeframes(bytes(3200))
+        sound.writeframes(struct.pack("<2400h", *(int(8000 * value) for value in five)))
+        sound.writeframes(bytes(3200))
     Path("docs").mkdir()
     Path("docs/refunds.md").write_text("# Refunds\n\nWe return what you paid within a week.\n")
     return tmp_path
