@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from os import PathLike
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 
 from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row
-from armature.pipelines.classification import FUNCTIONS, scores_of
-from armature.pipelines.options import Options, one_of, positive
+from armature.pipelines.classification import LabelOptions, best_labels, scores_of
 
 _FRAME = 320  # samples, or numbers of a spectrum, that cost about as much as a token of a text
 
@@ -78,29 +76,11 @@ def _mixed(sound: Any) -> Any:
     return sound
 
 
-@dataclass(frozen=True)
-class AudioClassificationOptions(Options):
-    """What audio-classification can be told."""
-
-    top_k: int | None = 5
-    """How many labels, best first; None: all."""
-    function_to_apply: str | None = None
-    """What makes scores of the model's numbers: "softmax", "sigmoid", "none"; None: what the
-    model was trained with."""
-
-    def check(self) -> None:
-        """Raise ArgumentError for a value that makes no sense."""
-        if self.top_k is not None:
-            positive("top_k", self.top_k)
-        if self.function_to_apply is not None:
-            one_of("function_to_apply", self.function_to_apply, FUNCTIONS)
-
-
 class AudioClassificationPipeline(SoundPipeline):
     """Labels sounds: `[{"label": "dog", "score": 0.9}, …]`, best first."""
 
     default_task = "audio-classification"
-    options_type = AudioClassificationOptions
+    options_type = LabelOptions
 
     def __init__(self, model: Any, extractor: Any, **how: Any) -> None:
         """Join a model and its feature extractor; see `Pipeline` for the rest."""
@@ -112,13 +92,11 @@ class AudioClassificationPipeline(SoundPipeline):
         self.model.save_pretrained(folder)
         self.extractor.save_pretrained(folder)
 
-    def prepare(self, items: Sequence[Any], options: AudioClassificationOptions) -> list[Row]:
+    def prepare(self, items: Sequence[Any], options: LabelOptions) -> list[Row]:
         """Make one row of each sound."""
         return [self.row_of(i, self.listen(item)) for i, item in enumerate(items)]
 
-    def compute(
-        self, rows: Sequence[Row], options: AudioClassificationOptions
-    ) -> list[list[float]]:
+    def compute(self, rows: Sequence[Row], options: LabelOptions) -> list[list[float]]:
         """Return the scores of all labels for each sound."""
         function = options.function_to_apply or self._function()
         logits = [self.model(**inputs).logits for inputs in self.tensors(rows)]
@@ -129,9 +107,7 @@ class AudioClassificationPipeline(SoundPipeline):
         return problems.get(str(self.model.config.problem_type), "softmax")
 
     def finish(
-        self, item: Any, parts: Sequence[tuple[Row, Any]], options: AudioClassificationOptions
+        self, item: Any, parts: Sequence[tuple[Row, Any]], options: LabelOptions
     ) -> list[dict[str, Any]]:
         """Name the labels, best first."""
-        names = self.model.config.id2label
-        labels = [{"score": score, "label": names[i]} for i, score in enumerate(parts[0][1])]
-        return sorted(labels, key=lambda label: -label["score"])[: options.top_k]
+        return best_labels(parts[0][1], self.model.config, options)

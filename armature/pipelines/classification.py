@@ -9,7 +9,7 @@ from typing import Any, Literal
 from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row
-from armature.pipelines.options import ReadingOptions, one_of, positive
+from armature.pipelines.options import Options, ReadingOptions, one_of, positive
 
 FUNCTIONS = ("sigmoid", "softmax", "none")
 
@@ -29,6 +29,24 @@ class ClassificationOptions(ReadingOptions):
         """Raise ArgumentError for a value that makes no sense."""
         super().check()
         if self.top_k not in ("best", "all", None):
+            positive("top_k", self.top_k)
+        if self.function_to_apply is not None:
+            one_of("function_to_apply", self.function_to_apply, FUNCTIONS)
+
+
+@dataclass(frozen=True)
+class LabelOptions(Options):
+    """What tasks that label pictures or sounds can be told."""
+
+    top_k: int | None = 5
+    """How many labels, best first; None: all."""
+    function_to_apply: str | None = None
+    """What makes scores of the model's numbers: "softmax", "sigmoid", "none"; None: what the
+    model was trained with."""
+
+    def check(self) -> None:
+        """Raise ArgumentError for a value that makes no sense."""
+        if self.top_k is not None:
             positive("top_k", self.top_k)
         if self.function_to_apply is not None:
             one_of("function_to_apply", self.function_to_apply, FUNCTIONS)
@@ -96,6 +114,13 @@ def function_of(config: Any) -> str:
     if problem == "multi_label_classification" or labels == 1:
         return "sigmoid"
     return "softmax"
+
+
+def best_labels(scores: Sequence[float], config: Any, options: LabelOptions) -> list[dict]:
+    """Return labels by their names in the config, best first."""
+    names = config.id2label
+    labels = [{"label": names[i], "score": score} for i, score in enumerate(scores)]
+    return sorted(labels, key=lambda label: -label["score"])[: options.top_k]
 
 
 def scores_of(logits: Any, function: str) -> Any:

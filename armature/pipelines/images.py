@@ -10,8 +10,8 @@ from typing import Any
 
 from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row
-from armature.pipelines.classification import FUNCTIONS, function_of, scores_of
-from armature.pipelines.options import Options, one_of, positive
+from armature.pipelines.classification import LabelOptions, best_labels, function_of, scores_of
+from armature.pipelines.options import Options
 from armature.pipelines.pictures import Labels
 
 _PATCH = 16 * 16  # pixels that cost about as much as a token of a text
@@ -103,45 +103,21 @@ class ImagePipeline(Pipeline):
         return made
 
 
-@dataclass(frozen=True)
-class ImageClassificationOptions(Options):
-    """What image-classification can be told."""
-
-    top_k: int | None = 5
-    """How many labels, best first; None: all."""
-    function_to_apply: str | None = None
-    """What makes scores of the model's numbers: "softmax", "sigmoid", "none"; None: what the
-    model was trained with."""
-
-    def check(self) -> None:
-        """Raise ArgumentError for a value that makes no sense."""
-        if self.top_k is not None:
-            positive("top_k", self.top_k)
-        if self.function_to_apply is not None:
-            one_of("function_to_apply", self.function_to_apply, FUNCTIONS)
-
-
 class ImageClassificationPipeline(ImagePipeline):
     """Labels pictures: `[{"label": "cat", "score": 0.9}, …]`, best first."""
 
     default_task = "image-classification"
-    options_type = ImageClassificationOptions
+    options_type = LabelOptions
 
-    def compute(
-        self, rows: Sequence[Row], options: ImageClassificationOptions
-    ) -> list[list[float]]:
+    def compute(self, rows: Sequence[Row], options: LabelOptions) -> list[list[float]]:
         """Return the scores of all labels for each picture."""
         function = options.function_to_apply or function_of(self.model.config)
         found = self.forward(rows)
         return [row for one in found for row in scores_of(one.logits, function).tolist()]
 
-    def finish(
-        self, item: Any, parts: Sequence[tuple[Row, Any]], options: ImageClassificationOptions
-    ) -> Any:
+    def finish(self, item: Any, parts: Sequence[tuple[Row, Any]], options: LabelOptions) -> Any:
         """Name the labels, best first."""
-        names = self.model.config.id2label
-        labels = [{"label": names[i], "score": score} for i, score in enumerate(parts[0][1])]
-        return Labels(sorted(labels, key=lambda label: -label["score"])[: options.top_k]).of(item)
+        return Labels(best_labels(parts[0][1], self.model.config, options)).of(item)
 
 
 @dataclass(frozen=True)
