@@ -54,7 +54,7 @@ format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
 
 .PHONY: bench
 bench: $(BENCH)/.bench  ## Measure against the reference and ONNX Runtime, in an environment of its own
-	@for name in startup loading classification decoding; do $(BENCH)/bin/python -m bench.$$name; done
+	@for name in startup loading classification decoding images speech; do $(BENCH)/bin/python -m bench.$$name; done
 
 .PHONY: docs
 docs: $(VENV)/.dev  ## Write docs/architectures.md again from the code
