@@ -1,4 +1,4 @@
-"""Speech: half a minute's window written down, tokens fixed in number; Whisper-small shape, float32.
+"""Speech: a sound written down, tokens fixed in number; Whisper-small shape, float32.
 
     python -m bench.speech [--rounds 3] [--tokens 64]
 
