@@ -14,13 +14,9 @@ if TYPE_CHECKING:
     from armature.layers.embed import Inputs
 
 LIKE = vit
-
-DEFAULTS = {
-    key: value
-    for key, value in vit.DEFAULTS.items()
-    if key in ("hidden_size", "intermediate_size", "layer_norm_eps", "patch_size", "qkv_bias")
-    or key.startswith(("num_hidden", "num_attention", "hidden_", "attention_"))
-} | {"frequency_stride": 10, "time_stride": 10, "max_length": 1024, "num_mel_bins": 128}
+_SEEN = ("image_size", "num_channels", "encoder_stride", "pooler_act", "pooler_output_size")
+DEFAULTS = {key: value for key, value in vit.DEFAULTS.items() if key not in _SEEN}
+DEFAULTS |= {"frequency_stride": 10, "time_stride": 10, "max_length": 1024, "num_mel_bins": 128}
 
 
 def spec(c: Config) -> Stack:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from armature.arch import find
-from armature.arch._nested import Part, tower, tower_alone, tower_names
+from armature.arch._nested import tower, tower_alone, tower_names
 from armature.checkpoint.views import View, behind
 from armature.config import Config
-from armature.model.spec import Own, Stack
+from armature.model.spec import Own
 from armature.outputs.tasks import Contrast, ImageClassifier
 
 DEFAULTS: dict[str, Any] = {
@@ -31,16 +32,9 @@ def spec(c: Config) -> Own:
     return Own(make)
 
 
-def _text(c: Config) -> Part:
-    return tower(c, "text_config", "clip_text_model")
-
-
-def _vision(c: Config) -> Part:
-    return tower(c, "vision_config", "clip_vision_model")
-
-
-def _one_tower(c: Config) -> Stack:
-    return tower_alone(c, "vision_config", "clip_vision_model")
+_text = partial(tower, key="text_config", model_type="clip_text_model")
+_vision = partial(tower, key="vision_config", model_type="clip_vision_model")
+_one_tower = partial(tower_alone, key="vision_config", model_type="clip_vision_model")
 
 
 def _classifier(spec: ImageClassifier, c: Config, body: Any) -> Any:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import pairwise
 from typing import Any
 
-from armature.arch import convolved
+from armature.arch import convolved, resnet
 from armature.config import Config
-from armature.errors import ConfigError
-from armature.model.spec import Own, Pyramid, Stage
+from armature.model.spec import Pyramid
 from armature.outputs.tasks import ImageClassifier, PooledMap
 
 DEFAULTS = {
@@ -25,24 +22,8 @@ DEFAULTS = {
 
 
 def spec(c: Config) -> Pyramid:
-    """Return the anatomy.
-
-    Raises:
-        ConfigError: its layers are of a kind that does not exist.
-    """
-    if c.layer_type not in ("x", "y"):
-        raise ConfigError(
-            f"config.json: layer_type is {c.layer_type!r}, but should be 'x' or 'y'\n"
-            "  → correct the file, or download it again"
-        )
-    widths = pairwise([c.embedding_size, *c.hidden_sizes])
-    stages = []
-    for index, ((inputs, width), depth) in enumerate(zip(widths, c.depths, strict=True)):
-        stride = 2 if index or c.downsample_in_first_stage else 1
-        first = partial(_block, c, inputs, width, stride)
-        rest = partial(_block, c, width, width, 1)
-        stages.append(Stage((Own(first), *(Own(rest) for _ in range(depth - 1)))))
-    return Pyramid(embed=Own(lambda: _stem(c)), stages=tuple(stages))
+    """Return the anatomy."""
+    return resnet.residual(c, ("x", "y"), _stem, _block)
 
 
 def _stem(c: Config) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -28,24 +28,31 @@ DEFAULTS = {
 
 
 def spec(c: Config) -> Pyramid:
-    """Return the anatomy.
+    """Return the anatomy."""
+    return residual(c, ("basic", "bottleneck"), _stem, _block)
+
+
+def residual(
+    c: Config, kinds: tuple[str, str], stem: Callable[..., Any], block: Callable[..., Any]
+) -> Pyramid:
+    """Return stages of residual blocks, each made of the config, two widths and a stride.
 
     Raises:
-        ConfigError: its layers are of a kind that does not exist.
+        ConfigError: the layers are of a kind that does not exist.
     """
-    if c.layer_type not in ("basic", "bottleneck"):
+    if c.layer_type not in kinds:
         raise ConfigError(
-            f"config.json: layer_type is {c.layer_type!r}, but should be 'basic' or 'bottleneck'\n"
+            f"config.json: layer_type is {c.layer_type!r}, but should be one of {kinds}\n"
             "  → correct the file, or download it again"
         )
     widths = pairwise([c.embedding_size, *c.hidden_sizes])
     stages = []
     for index, ((inputs, width), depth) in enumerate(zip(widths, c.depths, strict=True)):
         stride = 2 if index or c.downsample_in_first_stage else 1
-        first = partial(_block, c, inputs, width, stride)
-        rest = partial(_block, c, width, width, 1)
+        first = partial(block, c, inputs, width, stride)
+        rest = partial(block, c, width, width, 1)
         stages.append(Stage((Own(first), *(Own(rest) for _ in range(depth - 1)))))
-    return Pyramid(embed=Own(lambda: _stem(c)), stages=tuple(stages))
+    return Pyramid(embed=Own(lambda: stem(c)), stages=tuple(stages))
 
 
 def _stem(c: Config) -> Any:

@@ -61,10 +61,8 @@ def _decoders() -> dict[str, str]:
         "classes.second.convs.{i}": "auxiliary_head.convs.{i}",
         "classes.second.rejoin": "auxiliary_head.conv_cat",
     }
-    rows = {
-        "head.classes.decode.out": "decode_head.classifier",
-        "head.classes.second.out": "auxiliary_head.classifier",
-    }
+    rows = {"head.classes.decode.out": "decode_head.classifier"}
+    rows["head.classes.second.out"] = "auxiliary_head.classifier"
     for ours, theirs in parts.items():
         rows[f"head.{ours}.conv"] = f"{theirs}.conv"
         rows[f"head.{ours}.norm"] = f"{theirs}.batch_norm"
@@ -77,7 +75,5 @@ UNUSED = (  # where there is no second decoder, or nothing is trained
     *("auxiliary_loss_weight", "auxiliary_num_convs", "loss_ignore_index"),
 )
 
-HEADS = {
-    "UperNetForSemanticSegmentation": Segmenter(make=_head, names=_decoders()),
-}
+HEADS = {"UperNetForSemanticSegmentation": Segmenter(make=_head, names=_decoders())}
 INPUTS = "images"

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from armature.layers.context import Context
 
 LIKE = wav2vec2
-DEFAULTS = wav2vec2.without("adapter_attn") | {
-    "num_buckets": 320,
-    "max_bucket_distance": 800,
-    "ctc_loss_reduction": "mean",
-}
+DEFAULTS = wav2vec2.without("adapter_attn") | {"ctc_loss_reduction": "mean"}
+DEFAULTS |= {"num_buckets": 320, "max_bucket_distance": 800}
 
 
 def spec(c: Config) -> Stack:
@@ -64,9 +61,8 @@ def _attention() -> type[nn.Module]:
             mixed = self.out(self._mix(q, k, v, context, rule))
             kept = context.record.kept_attentions
             if context.layer in kept:  # HF: they are told as the mean of all heads, for each
-                kept[context.layer] = (
-                    kept[context.layer].mean(1, keepdim=True).expand(-1, self.heads, -1, -1)
-                )
+                mean = kept[context.layer].mean(1, keepdim=True)
+                kept[context.layer] = mean.expand(-1, self.heads, -1, -1)
             return mixed
 
     return Gated
