@@ -34,6 +34,18 @@ _MASKED = {"pixel_mask": _HALF.long()}
 SMALL_DETECTORS: dict[str, dict[str, Any]] = dict.fromkeys(
     ("detr", "table_transformer", "conditional_detr"), _QUERIED
 )
+SMALL_DETECTORS["deformable_detr"] = {
+    **_QUERIED,
+    "backbone_config": {**_RESNET, "num_channels": 1, "out_features": ["stage2", "stage3"]}
+    | {"hidden_sizes": [4, 6, 8], "depths": [1, 1, 1]},
+    "num_channels": 1,
+    "d_model": 32,
+    "encoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "num_feature_levels": 3,
+    "encoder_n_points": 2,
+    "decoder_n_points": 3,
+}
 DETECTORS: dict[str, Any] = {
     "detr/body": (
         "DetrModel",
@@ -60,5 +72,20 @@ DETECTORS: dict[str, Any] = {
         {"encoder_layers": 1, "position_embedding_type": "learned"},
         [(32, 40)],
         _MASKED,
+    ),
+    "deformable_detr/boxes": (
+        "DeformableDetrForObjectDetection",
+        {"activation_function": "gelu", "num_feature_levels": 2, "decoder_layers": 1}
+        | {"tie_word_embeddings": False},
+        [(32, 40)],
+        _MASKED,
+    ),
+    "deformable_detr/proposals": (
+        "DeformableDetrForObjectDetection",
+        {"two_stage": True, "with_box_refine": True, "two_stage_num_proposals": 4}
+        | {"num_labels": 1, "decoder_layers": 1, "encoder_ffn_dim": 6, "decoder_ffn_dim": 6}
+        | {"num_feature_levels": 2},
+        [(32, 30)],
+        {},
     ),
 }

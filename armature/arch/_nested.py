@@ -16,6 +16,16 @@ from armature.outputs.tasks import Backbone, Base, Settings
 NESTED = ("id2label", "label2id", "is_encoder_decoder", "output_attentions")
 NESTED += ("output_hidden_states", "use_pretrained_backbone")
 
+# timm's ResNets: kind of layer, how many in each stage.
+_TIMM = {
+    "resnet18": ("basic", [2, 2, 2, 2]),
+    "resnet26": ("bottleneck", [2, 2, 2, 2]),
+    "resnet34": ("basic", [3, 4, 6, 3]),
+    "resnet50": ("bottleneck", [3, 4, 6, 3]),
+    "resnet101": ("bottleneck", [3, 4, 23, 3]),
+    "resnet152": ("bottleneck", [3, 8, 36, 3]),
+}
+
 # One of two bodies that are compared: its architecture, and its settings.
 Part = tuple[ModuleType, Config]
 
@@ -66,7 +76,8 @@ def backbone(c: Config, usual: Mapping[str, Any], key: str = "backbone_config") 
 
     Args:
         c: the config of the whole.
-        usual: its model_type, and its settings where the file is silent.
+        usual: its model_type, its settings where the file is silent, and under "timm" the maps
+            that one of timm's makes where the file is silent.
         key: where its settings lie.
 
     Raises:
@@ -74,7 +85,7 @@ def backbone(c: Config, usual: Mapping[str, Any], key: str = "backbone_config") 
     """
     from armature.outputs import backbones
 
-    module, head, part = _nested(c, usual, key)
+    module, head, part, _ = settings(c, usual, key)
     return backbones.Backbone(module.spec(part), head, part)
 
 
@@ -84,15 +95,20 @@ def backbone_rows(
     theirs: str = "backbone",
     ours: str = "backbone",
     key: str = "backbone_config",
+    timm: str = "_backbone",
 ) -> dict[str, str | View]:
-    """Return its rows of names: behind the word `ours` here, behind `theirs` on disk."""
+    """Return its rows of names: behind the word `ours` here, behind `theirs` on disk.
+
+    One of timm's stands there behind a further word, `timm`.
+    """
     if not isinstance(c, Config):
         return {}
-    module, head, part = _nested(c, usual, key)
-    prefix = module.PREFIX if head.prefix is None else head.prefix
-    body = f"{theirs}.{prefix}" if prefix else theirs
+    module, head, part, named = settings(c, usual, key)
+    inner = timm if named else module.PREFIX if head.prefix is None else head.prefix
+    body = f"{theirs}.{inner}" if inner else theirs
+    names = module.timm_rows() if named else module.names(part)
     rows: dict[str, str | View] = {
-        f"{ours}.body.{one}": Behind(body, as_view(two)) for one, two in module.names(part).items()
+        f"{ours}.body.{one}": Behind(body, as_view(two)) for one, two in names.items()
     }
     for one, two in head.rows(part).items():
         own = one.startswith("head.")
@@ -101,21 +117,55 @@ def backbone_rows(
     return rows
 
 
-def _nested(c: Config, usual: Mapping[str, Any], key: str) -> tuple[ModuleType, Backbone, Config]:
-    """Return the file of a backbone's architecture, its head, and its settings."""
-    settings = c.data.get(key)
-    told = settings if isinstance(settings, Mapping) else {}
-    for timm in ("backbone", "use_timm_backbone", "backbone_kwargs"):
-        if not told and c.get(timm):
+def settings(
+    c: Config, usual: Mapping[str, Any], key: str = "backbone_config"
+) -> tuple[ModuleType, Backbone, Config, str]:
+    """Return the file of a backbone's architecture, its head, its settings, and timm's name of it.
+
+    The name is "" where it is none of timm's.
+
+    Raises:
+        ConfigError: it is of no known kind.
+    """
+    told = c.data.get(key)
+    told = told if isinstance(told, Mapping) else {}
+    c.read_keys.update((key, "backbone", "backbone_kwargs", "use_timm_backbone"))
+    model_type = str(told.get("model_type") or usual["model_type"])
+    if model_type == "timm_backbone" or (not told and c.get("use_timm_backbone")):
+        return _of_timm(c, told, usual)
+    for other in ("backbone", "backbone_kwargs"):
+        if not told and c.get(other):
             raise ConfigError(
-                f"config.json: `{timm}` is {c.get(timm)!r}: a backbone of the timm package cannot "
-                "be opened here"
+                f"config.json: `{other}` is {c.get(other)!r}, but a backbone without "
+                f"`{key}` cannot be opened here"
             )
-    module = find(str(told.get("model_type") or usual["model_type"]))
+    module = find(model_type)
     head = next((one for one in module.HEADS.values() if isinstance(one, Backbone)), None)
     if head is None:
         raise ConfigError(f"config.json: {key}: {told.get('model_type')!r} is no backbone")
-    silent = {} if told else {name: one for name, one in usual.items() if name != "model_type"}
+    silent = {} if told else {k: one for k, one in usual.items() if k not in ("model_type", "timm")}
     part = c.part(key, {**module.DEFAULTS, **silent}, module.SYNONYMS)
     part.read_keys.update(module.UNUSED, NESTED)
-    return module, head, part
+    return module, head, part, ""
+
+
+def _of_timm(
+    c: Config, told: Mapping[str, Any], usual: Mapping[str, Any]
+) -> tuple[ModuleType, Backbone, Config, str]:
+    further = {**(c.get("backbone_kwargs") or {}), **told}
+    name = str(further.get("backbone") or c.get("backbone") or "resnet50").partition(".")[0]
+    if name not in _TIMM:
+        raise ConfigError(
+            f"config.json: the backbone is timm's {name!r}, but Armature knows only "
+            f"{', '.join(_TIMM)}: a checkpoint made with another cannot be opened yet"
+        )
+    layer, depths = _TIMM[name]
+    resnet = find("resnet")
+    made = type("PartConfig", (Config,), {"defaults": resnet.DEFAULTS})(
+        num_channels=further.get("num_channels") or c.get("num_channels") or 3,
+        layer_type=layer,
+        depths=depths,
+        hidden_sizes=[64 * 2**index * (4 if layer == "bottleneck" else 1) for index in range(4)],
+        out_indices=further.get("out_indices") or usual.get("timm", [-1]),
+    )
+    return resnet, resnet.HEADS["ResNetBackbone"], made, name

@@ -79,10 +79,7 @@ UNUSED = ("activation_dropout", "encoder_layerdrop", "decoder_layerdrop", "init_
           "use_pretrained_backbone", "scale_embedding", "max_position_embeddings",
           "classifier_dropout", "bbox_cost", "bbox_loss_coefficient", "class_cost",
           "dice_loss_coefficient", "eos_coefficient", "giou_cost", "giou_loss_coefficient",
-          "is_encoder_decoder", "mask_loss_coefficient", "num_channels",
-          *(f"backbone_config.{key}" for key in (
-              "id2label", "label2id", "is_encoder_decoder", "output_attentions",
-              "output_hidden_states", "stage_names")))
+          "is_encoder_decoder", "mask_loss_coefficient", "num_channels")
 _HEAD = {"head.labels": "class_labels_classifier",
          "head.boxes.maps.{i}": "bbox_predictor.layers.{i}"}
 _MASKS = {

@@ -53,7 +53,7 @@ def _body(c: Config) -> Any:
 
     meant: Any = _seer(c)[0]
     seer = backbone(meant, _USUAL)
-    read = meant.part_reads["backbone_config"] | {"out_features", "out_indices"}
+    read = meant.part_reads.get("backbone_config", set()) | {"out_features", "out_indices"}
     c.part_reads["backbone_config"] = read
     pixels = TopDown(seer.channels, c.fpn_feature_size, c.mask_feature_size)
     return PlainQueries(_decoder(c), seer, pixels)

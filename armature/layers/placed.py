@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +41,19 @@ class WavePlaces(nn.Module):
         """(B, h, w) of ones where there is picture → (B, h, w, D), shares of its sides."""
         real = mask.float()
         return image_waves((mask.shape[1], mask.shape[2]), self.width, real, real)
+
+
+class MiddlePlaces(WavePlaces):
+    """Computed places, each square's that of its middle."""
+
+    def forward(self, mask: Tensor) -> Tensor:
+        """(B, h, w) of ones where there is picture → (B, h, w, D), shares of its sides."""
+        found = []
+        for axis in (1, 2):
+            place = mask.float().cumsum(axis)
+            last = place.narrow(axis, place.shape[axis] - 1, 1)
+            found.append(waves((place - 0.5) / (last + 1e-6) * (2 * math.pi), self.width // 2))
+        return torch.cat(found, -1)
 
 
 class LearnedPlaces(nn.Module):

@@ -59,20 +59,39 @@ class TopDown(nn.Module):
 class DeformableBlock(nn.Module):
     """Deformable attention and an mlp, each normed behind its sum."""
 
-    def __init__(self, c: Config) -> None:
+    def __init__(
+        self, width: int, attn: DeformableAttention, mlp: nn.Module, dropout: float
+    ) -> None:
         super().__init__()
-        width = c.feature_size
-        self.attn = DeformableAttention(width, c.num_attention_heads, LEVELS, POINTS)
-        self.attn_norm = LayerNorm(width)
-        self.mlp = QueryMLP(width, c.encoder_feedforward_dim, "relu", c.dropout)
-        self.mlp_norm = LayerNorm(width)
-        self.dropout = nn.Dropout(c.dropout)
+        self.attn, self.attn_norm = attn, LayerNorm(width)
+        self.mlp, self.mlp_norm = mlp, LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, place: Tensor, where: Tensor, sizes: Sizes) -> Tensor:
-        """(B, S, D), the maps end to end → the same."""
-        y, _ = self.attn(x + place, x, where, sizes)
+    def forward(
+        self,
+        x: Tensor,
+        place: Tensor,
+        where: Tensor,
+        sizes: Sizes,
+        hidden: Tensor | None = None,
+        memory: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Let places look at maps that lie end to end.
+
+        Args:
+            x: (B, Q, D), the maps themselves or queries.
+            place: theirs.
+            where: their places in each map; see `DeformableAttention`.
+            sizes: of the maps.
+            hidden: (B, S), true at padding.
+            memory: the maps, (B, S, D), where `x` is not they.
+
+        Returns:
+            (B, Q, D), and the shares (B, Q, H, maps, points).
+        """
+        y, shares = self.attn(x + place, x if memory is None else memory, where, sizes, hidden)
         x = self.attn_norm(x + self.dropout(y))
-        return self.mlp_norm(x + self.dropout(self.mlp(x)))
+        return self.mlp_norm(x + self.dropout(self.mlp(x))), shares
 
 
 class DeformableDecoder(nn.Module):
@@ -86,7 +105,7 @@ class DeformableDecoder(nn.Module):
         self.level = nn.Parameter(torch.empty(LEVELS, width))
         self.project = nn.ModuleList(Convolution(one, width, 1) for one in coarse)
         self.project_norm = nn.ModuleList(nn.GroupNorm(_GROUPS, width) for _ in coarse)
-        self.blocks = nn.ModuleList(DeformableBlock(c) for _ in range(c.encoder_layers))
+        self.blocks = nn.ModuleList(_block(c) for _ in range(c.encoder_layers))
         finest = min(c.feature_strides[-LEVELS:])
         fine = channels[: int(math.log2(finest) - math.log2(c.common_stride))]
         self.lateral = nn.ModuleList(Convolution(one, width, 1, bias=False) for one in fine)
@@ -113,7 +132,7 @@ class DeformableDecoder(nn.Module):
         x = torch.cat([x.flatten(2).transpose(1, 2) for x in coarse], 1)  # (B, S, D)
         place, where = torch.cat(places, 1), references(sizes, x).expand(len(x), -1, -1, -1)
         for block in self.blocks:
-            x = block(x, place, where, sizes)
+            x, _ = block(x, place, where, sizes)
         spans = x.split([height * width for height, width in sizes], 1)
         found = [
             span.transpose(1, 2).unflatten(2, size) for span, size in zip(spans, sizes, strict=True)
@@ -126,3 +145,10 @@ class DeformableDecoder(nn.Module):
             finest = F.relu(self.smooth_norm[index](smooth))
             found.append(finest)
         return self.out(finest), found[:LEVELS]
+
+
+def _block(c: Config) -> DeformableBlock:
+    width = c.feature_size
+    attn = DeformableAttention(width, c.num_attention_heads, LEVELS, POINTS)
+    mlp = QueryMLP(width, c.encoder_feedforward_dim, "relu", c.dropout)
+    return DeformableBlock(width, attn, mlp, c.dropout)

@@ -1,8 +1,8 @@
 """Queried: trained queries ask an encoded map what is there (Carion et al., 2020).
 
-images ─ pyramid ─ project ─ encoder ──┐
-                      places ┴─────────┤
-                     queries ─── decoder ─ what each of them found
+images ─ backbone ─ project ─ encoder ──┐
+                       places ┴─────────┤
+                      queries ─── decoder ─ what each of them found
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from torch.nn import functional as F
 
 from armature.batch import Layout
 from armature.errors import ArgumentError
-from armature.layers.context import Context, Record
+from armature.layers.context import Context
 from armature.layers.embed import Embedding, Inputs
 from armature.layers.patches import Convolution, Images
 from armature.model.call import Asked
 from armature.model.composite import Composite
-from armature.model.pyramid import Pyramid
 from armature.model.stack import Stack
 
 
@@ -96,8 +95,7 @@ class Queried(Composite):
 
     def __init__(
         self,
-        pyramid: Pyramid,
-        stages: list[int],
+        backbone: Any,
         places: nn.Module,
         halves: tuple[Stack, Stack],
         queries: int,
@@ -105,34 +103,33 @@ class Queried(Composite):
         """Join them.
 
         Args:
-            pyramid: what reads images.
-            stages: those whose maps are read; the encoder reads the last of them.
+            backbone: what makes maps of images; the encoder reads the last of them.
             places: says where the squares of a map are.
             halves: the encoder and the decoder.
             queries: how many there are.
         """
         super().__init__()
-        self.pyramid, self.stages, self.places = pyramid, stages, places
+        self.backbone, self.places = backbone, places
         self.encoder, self.decoder = halves
         self.width = self.encoder.embed.width
-        self.project = Convolution(pyramid.channels[stages[-1]], self.width, 1)
+        self.project = Convolution(backbone.channels[-1], self.width, 1)
         self.queries = Embedding(queries, self.width)
 
     @property
     def stack(self) -> Any:
         """What embeds images."""
-        return self.pyramid
+        return self.backbone.body
 
     @property
     def channels(self) -> list[int]:
         """C of each map that is read."""
-        return [self.pyramid.channels[stage] for stage in self.stages]
+        return self.backbone.channels
 
     def answer(self, given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
         """Return the fields of the result, and what heads read beside."""
-        images = Images.of(given)
-        maps = self.read(images)
-        mask = picture(given.get("pixel_mask"), images.pixels, maps[-1])
+        pixels = Images.of(given).pixels
+        maps = self.backbone({"pixel_values": pixels}, Asked())["feature_maps"]
+        mask = picture(given.get("pixel_mask"), pixels, maps[-1])
         projected = self.project(maps[-1])
         encoded = self._encode(projected, mask, given, asked)
         seen = Layout.of(mask.flatten(1), (len(mask), mask[0].numel()), mask.device)
@@ -145,12 +142,6 @@ class Queried(Composite):
             "projected": projected,
             "mask": mask,
         }
-
-    def read(self, images: Images) -> list[Tensor]:
-        """Images → the maps that are read, (B, C, height, width) each, the finest first."""
-        record = Record(states=frozenset(self.stages))
-        self.pyramid.features(images, record)
-        return [record.kept_states[stage] for stage in self.stages]
 
     def _encode(
         self, projected: Tensor, mask: Tensor, given: Mapping[str, Any], asked: Asked

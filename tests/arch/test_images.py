@@ -20,7 +20,7 @@ PATCHES = (
     *("beit", "data2vec-vision", "dinov2", "dinov2_with_registers", "ijepa", "vit_mae", "yolos"),
 )
 SERIES = ("audio-spectrogram-transformer", "timesformer", "videomae")  # of videos and sounds
-DETECTORS = ("detr", "table_transformer", "conditional_detr")
+DETECTORS = ("detr", "table_transformer", "conditional_detr", "deformable_detr")
 DENSE = ("depth_anything", "dpt", "mask2former", "maskformer", "upernet")  # of every pixel
 NAMES = sorted(
     f"{kind}/{folder.name}"
