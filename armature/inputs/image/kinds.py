@@ -245,7 +245,7 @@ OF_TYPES = {
 }
 # Architectures whose checkpoints hold no file about pictures: they resize and norm them themselves.
 UNWRITTEN: dict[str, str] = dict.fromkeys(
-    ("faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
+    ("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
 )
 
 # What a class does beside: making results of a model's answers, reading videos.
