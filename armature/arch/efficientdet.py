@@ -102,11 +102,12 @@ def spec(c: Config) -> Own:
 
 
 PREFIX = ""
+NAMES = {"neck": "fpn", "class_net": "class_net", "box_net": "box_net"}
 
 
 def names(c: Config) -> dict[str, str]:
     """Return our names → the disk's."""
-    return rows(c) | {"neck": "fpn", "class_net": "class_net", "box_net": "box_net"}
+    return NAMES | rows(c)
 
 
 IGNORED = ("num_batches_tracked", "anchors.boxes")

@@ -218,6 +218,7 @@ OF_TYPES = {
     "levit": "Levit",
     "pvt": "Pvt",
     "segformer": "Segformer",
+    "segnet": "Segformer",
     "upernet": "Segformer",
     "dpt": "DPT",
     "glpn": "GLPN",
