@@ -30,6 +30,12 @@ DETR |= {"decoder_ffn_dim": 64, "num_queries": 8, "dropout": 0.0}
 MODELS = {
     "unet": ("Unet", {"encoder_name": "resnet18", "classes": CLASSES}, 60, 1e-3),
     "fpn": ("FPN", {"encoder_name": "resnet18", "classes": CLASSES}, 60, 1e-3),
+    "segnet": (
+        "SegNetForSemanticSegmentation",
+        {"hidden_sizes": [16, 24, 32], "depths": [2, 2, 2]},
+        80,
+        3e-3,
+    ),
     "upernet": (
         "UperNetForSemanticSegmentation",
         {"backbone_config": RESNET, "hidden_size": 32, "auxiliary_channels": 16},

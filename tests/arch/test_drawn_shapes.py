@@ -17,6 +17,12 @@ from bench.drawn_shapes import CLASSES, SMALL, pictures, precision, train
 
 NAMES = sorted(SMALL)
 PUBLISHED = {  # some of the tensors that published files hold
+    "efficientdet": (
+        "backbone.blocks.1.0.se.conv_reduce.weight",
+        "fpn.cell.0.fnode.0.combine.edge_weights",
+        "class_net.bn_rep.1.2.bn.running_var",
+        "box_net.predict.conv_pw.bias",
+    ),
     "faster_rcnn": (
         "backbone.body.layer1.0.conv1.weight",
         "backbone.body.bn1.running_var",

@@ -218,6 +218,7 @@ OF_TYPES = {
     "levit": "Levit",
     "pvt": "Pvt",
     "segformer": "Segformer",
+    "segnet": "Segformer",
     "upernet": "Segformer",
     "dpt": "DPT",
     "glpn": "GLPN",
@@ -245,7 +246,7 @@ OF_TYPES = {
 }
 # Architectures whose checkpoints hold no file about pictures: they resize and norm them themselves.
 UNWRITTEN: dict[str, str] = dict.fromkeys(
-    ("faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
+    ("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
 )
 
 # What a class does beside: making results of a model's answers, reading videos.
