@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from armature.arch import bert
 from armature.config import Config
@@ -18,17 +18,12 @@ from armature.outputs.tasks import (
     TokenClassifier,
 )
 
-if TYPE_CHECKING:
-    from torch import nn
-
+# fmt: off
 DEFAULTS = bert.DEFAULTS | {
-    "vocab_size": 30527,
-    "type_vocab_size": 0,
-    "relative_attention_num_buckets": 32,
-    "pad_token_id": 1,
-    "bos_token_id": 0,
-    "eos_token_id": 2,
+    "vocab_size": 30527, "type_vocab_size": 0, "relative_attention_num_buckets": 32,
+    "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2,
 }
+# fmt: on
 
 
 def spec(c: Config) -> Stack:
@@ -40,17 +35,16 @@ def spec(c: Config) -> Stack:
 
 
 @cache
-def _bias() -> type[nn.Module]:
+def _bias() -> Any:
     import torch
     from torch import nn
 
     from armature.layers.bias import Relative
 
     class Buckets(Relative):
-        """The published 32 buckets, in a table of any size."""
+        """HF: distances fall into 32 buckets, however many rows the table has."""
 
         def __init__(self, rows: int, heads: int) -> None:
-            # HF: distances fall into 32 buckets, however many rows the table has.
             super().__init__(heads, 32, 128, bidirectional=True)
             self.weight = nn.Parameter(torch.empty(rows, heads))
 
@@ -69,6 +63,7 @@ ALIASES = {"lm_head.decoder.bias": "lm_head.bias"}
 IGNORED = bert.IGNORED
 UNUSED: tuple[str, ...] = ("classifier_dropout",)
 
+DROPOUT = "hidden_dropout_prob"
 POOLED: dict[str, Any] = {"dense": "mpnet.pooler.dense", "act": "tanh"}
 HEADS = {
     "MPNetModel":                     Base(**POOLED),
@@ -76,12 +71,9 @@ HEADS = {
         dense="lm_head.dense", act="gelu", norm="lm_head.layer_norm", out="lm_head.decoder",
         names={"head.out.bias": "lm_head.bias"}, untied_bias="lm_head.decoder.bias"),
     "MPNetForSequenceClassification": SequenceClassifier(
-        dense="classifier.dense", act="tanh", out="classifier.out_proj",
-        dropout="hidden_dropout_prob"),
-    "MPNetForMultipleChoice":         MultipleChoice(
-        out="classifier", dropout="hidden_dropout_prob", **POOLED),
-    "MPNetForTokenClassification":    TokenClassifier(
-        out="classifier", dropout="hidden_dropout_prob"),
+        dense="classifier.dense", act="tanh", out="classifier.out_proj", dropout=DROPOUT),
+    "MPNetForMultipleChoice":         MultipleChoice(out="classifier", dropout=DROPOUT, **POOLED),
+    "MPNetForTokenClassification":    TokenClassifier(out="classifier", dropout=DROPOUT),
     "MPNetForQuestionAnswering":      Spans(out="qa_outputs"),
 }
 # fmt: on
