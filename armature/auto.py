@@ -126,7 +126,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
 def config_class_named(name: str) -> type[Config] | None:
     """Return the config class of this name ("BertConfig"), with `from_pretrained`, or None."""
     stem = name.removesuffix("Config")
-    words = ("Model", "Encoder", "ForCausalLM", "ForSemanticSegmentation", "ForDepthEstimation")
+    words = ("Model", "Encoder", "", "ForCausalLM", "ForSemanticSegmentation", "ForDepthEstimation")
     likely = (f"{stem}{word}" for word in words)
     found = next((found for one in likely if (found := _architecture_of(one))), None)
     if not name.endswith("Config") or found is None:

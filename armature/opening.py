@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,11 +47,8 @@ def config_class(model_type: str) -> type[Config]:
             "__module__": "armature",
             "from_pretrained": classmethod(_read_as),
         }
-        _CONFIGS[model_type] = type(
-            base.partition("For")[0].removesuffix("Model").removesuffix("Encoder") + "Config",
-            (Config,),
-            body,
-        )
+        stem = re.sub("(Model|Encoder|For[A-Z].*)$", "", base)
+        _CONFIGS[model_type] = type(f"{stem}Config", (Config,), body)
     return _CONFIGS[model_type]
 
 

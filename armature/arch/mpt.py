@@ -54,7 +54,8 @@ SYNONYMS = {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    inner = c.attn_config or {}  # HF: whether and how steeply it slopes is not read
+    inner = c.part("attn_config", {})
+    inner.read_keys.update(inner.data)  # HF: whether and how steeply it slopes is not read
     norm, width = UnbiasedLayerNorm(c.layer_norm_epsilon), c.hidden_size
     scale, clip = inner.get("softmax_scale"), inner.get("clip_qkv")
     plain = Attention(

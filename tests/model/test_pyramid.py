@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from armature.layers.context import Record
+from armature.layers.drop import skip
 from armature.layers.patches import Images, Merge
 from armature.model import spec
 from armature.model.build import build
@@ -72,7 +73,7 @@ def test_states_are_kept_as_the_next_stage_sees_them(pyramid, images):
     last = pyramid(images, record)
     shapes = [tuple(record.kept_states[i].shape) for i in range(4)]
     assert shapes == [(2, 4, 11, 8), (2, 8, 6, 4), (2, 16, 3, 2), (2, 16, 3, 2)]
-    normed = pyramid.norm(record.kept_states[3].movedim(1, -1)).movedim(-1, 1)
+    normed = pyramid.norm(record.kept_states[3])
     assert last.equal(normed)
     assert [tuple(record.kept_attentions[i].shape) for i in range(3)] == [
         (2 * 6 * 4, 2, 4, 4),
@@ -122,8 +123,8 @@ def test_dropout_reaches_every_organ_and_branches_drop_more_often_later(pyramid)
 
 
 def test_a_dropped_branch_is_dropped_for_whole_images_and_the_rest_is_scaled_up(pyramid):
-    organ = pyramid.stages[2].blocks[2].attn.train()
-    found = organ._skip(torch.ones(40 * 6, 16), 40).view(40, -1)
+    organ = pyramid.stages[2].blocks[2].attn
+    found = skip(torch.ones(40 * 6, 16), 40, organ.path).view(40, -1)
     for image in found:
         assert set(image.tolist()) in ({0.0}, {2.0})
     assert 5 < int((found[:, 0] > 0).sum()) < 35

@@ -91,7 +91,7 @@ def test_found_by_task_and_language(task, language, name):
 
 def test_what_is_not_there_is_not_found():
     assert find("text-generation", "zh") is None
-    assert find("image-classification") is None
+    assert find("object-detection") is None
 
 
 def test_a_card_without_a_task_is_an_error(tmp_path, monkeypatch):
