@@ -61,7 +61,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "backbone_args": {"drop_path_rate": 0.0},
         "max_level": 5,
         "num_levels": 3,
-        "anchor_scale": 1.5,
+        "anchor_scale": 2.0,
         "fpn_channels": 32,
         "fpn_cell_repeats": 1,
         "box_class_repeats": 2,

@@ -106,7 +106,7 @@ class Unpooled(Composite):
             x, where = F.max_pool2d(x, 2, return_indices=True)
             places.append((where, size))
         for stage, (where, size) in zip(reversed(self.decoder), reversed(places), strict=True):
-            x = F.max_unpool2d(x, where, 2, output_size=size)
+            x = F.max_unpool2d(x, where, (2, 2), output_size=size)
             for unit in stage:  # type: ignore[union-attr]
                 x = unit(x)
         return {"last_hidden_state": x}

@@ -18,6 +18,7 @@ KIND = "EfficientDetForObjectDetection"
 
 def built(**settings):
     made = auto.model_class(KIND)
+    assert made is not None
     return made(made.config_class(**settings))
 
 

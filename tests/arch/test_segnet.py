@@ -20,6 +20,7 @@ SMALL = {"hidden_sizes": [4, 6, 8], "depths": [2, 1, 3], "num_labels": 3}
 def built(**settings):
     torch.manual_seed(0)
     made = auto.model_class("SegNetForSemanticSegmentation")
+    assert made is not None
     return made(made.config_class(**settings))
 
 
