@@ -80,7 +80,8 @@ def _share(names: list[str], known: str, silent: Callable[[str], Config]) -> tup
         for ours, row in named.items()
         if ".cross" not in ours  # which few checkpoints have
     ]
-    heads = _any({name for head in module.HEADS.values() for name in head.rows({}).values()})
+    on_top = [row for head in module.HEADS.values() for row in head.rows({}).values()]
+    heads = _any({name for row in on_top for name in as_view(row).templates()})
     hits = [[bool(row.fullmatch(name)) for name in current] for row in rows]
     mine = [
         heads.fullmatch(name) or any(column) for name, *column in zip(current, *hits, strict=True)
