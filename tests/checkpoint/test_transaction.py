@@ -93,6 +93,16 @@ for _ in sys.stdin:
 """
 
 
+def await_death(process):
+    """Wait until a process that was killed has left the kernel, where it may end a renaming."""
+    status = Path(f"/proc/{process}/stat")
+    try:
+        while status.read_text().rpartition(")")[2].split()[0] not in "ZX":
+            time.sleep(0.001)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+
+
 def test_a_process_killed_at_any_moment_leaves_the_old_or_the_new(tmp_path):
     """kill -9 a process that saves the two in turn, 30 times; each time one of them is there."""
     folder, pauses = tmp_path / "model", random.Random(0)
@@ -106,6 +116,7 @@ def test_a_process_killed_at_any_moment_leaves_the_old_or_the_new(tmp_path):
             child = int(nursery.stdout.readline())
             time.sleep(pauses.uniform(0.0, 0.05))
             os.kill(child, signal.SIGKILL)
+            await_death(child)
             assert which(folder) in ("old", "new")
     save(folder, NEW)
     assert which(folder) == "new"
