@@ -40,7 +40,7 @@ _HOMES = {
     "cached_file": "armature.checkpoint.hub",
     "Config": "armature.config",
     "PreTrainedModel": "armature.pretrained",
-    "BatchEncoding": "armature.inputs.text.encoding",
+    "BatchEncoding": "armature.inputs.encoding",
     "Engine": "armature.outputs.decoding",
     "GenerationConfig": "armature.outputs.decoding",
     "Cache": "armature.layers.cache",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from armature.errors import ArgumentError
-from armature.inputs.text.encoding import BatchEncoding
+from armature.inputs.encoding import BatchEncoding
 
 
 def read_pages(

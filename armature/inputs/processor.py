@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,21 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from armature.errors import ArgumentError, CheckpointError, nearest, refuse_unknown
+from armature.inputs.encoding import BatchEncoding
+from armature.inputs.preprocessor import AUDIO, FILE, IMAGES, WHOLE, model_type_of, write_settings
+from armature.inputs.reading import read_json
 from armature.inputs.text.call import Call
-from armature.inputs.text.encoding import BatchEncoding
-from armature.inputs.text.reading import read_json
 
 if TYPE_CHECKING:
     from armature.checkpoint.hub import Source
 
 log = logging.getLogger("armature")
 
-IMAGES, AUDIO = "image_processor", "feature_extractor"
-FILE, WHOLE, TOKENIZER = (
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer_config.json",
-)
+TOKENIZER = "tokenizer_config.json"
 _TEXT = {option.name for option in fields(Call)} - {"target"}
 _SOUND = {"padding", "max_length", "truncation", "pad_to_multiple_of", "return_attention_mask"}
 _SOUND |= {"return_tensors", "sampling_rate", "device"}
@@ -281,14 +276,9 @@ class Processor:
 
     def save_pretrained(self, folder: str | Path) -> list[str]:
         """Write all files into a folder, and return their paths."""
-        from armature.checkpoint.write import Transaction
-
         written = [*self.tokenizer.save_pretrained(folder)]
         table = {**self.senses.to_dict(), "processor_class": type(self).__name__}
-        text = json.dumps(table, indent=2, sort_keys=True, ensure_ascii=False)
-        with Transaction(folder) as files:
-            files.write(FILE, text + "\n")
-        return [*written, str(Path(folder) / FILE)]
+        return [*written, write_settings(folder, table)]
 
 
 # -------------------------------------------------------------------- classes and files
@@ -313,7 +303,7 @@ def load_processor(source: Source, **options: Any) -> Any:
     if said in _INSTEAD:
         log.warning("%s: %s has no language model here: it decodes greedily", source.name, said)
         said = _INSTEAD[said]
-    name = said or OF_TYPES.get(_model_type(source), "")
+    name = said or OF_TYPES.get(model_type_of(source), "")
     if name in OF_TYPES.values() and not said and not _reads_texts(source):
         name = ""  # a model of sounds or pictures alone
     found = processor_class(name)
@@ -357,7 +347,7 @@ def load_senses(source: Source, **options: Any) -> Any:
     whole = read_json(path) if path is not None else {}
     said = stored.get("feature_extractor_type") or stored.get("image_processor_type")
     hears = "feature_extractor" in whole or said in class_names()
-    if hears or (not said and not whole and _model_type(source) in HEARING):
+    if hears or (not said and not whole and model_type_of(source) in HEARING):
         from armature.inputs.audio.extractor import load_feature_extractor
 
         return load_feature_extractor(source, **options)
@@ -374,11 +364,6 @@ def _said(source: Source) -> str:
         if isinstance(said, str):
             return said
     return ""
-
-
-def _model_type(source: Source) -> str:
-    path = source.find("config.json")
-    return str(read_json(path).get("model_type")) if path is not None else ""
 
 
 def _reads_texts(source: Source) -> bool:

@@ -2,61 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from armature.errors import ArgumentError, CheckpointError, ConfigError, nearest, refuse_unknown
+from armature.errors import ArgumentError, CheckpointError, ConfigError
 from armature.inputs.audio import sounds
 from armature.inputs.audio.kinds import KINDS, OF_TYPES, Kind, class_names
-from armature.inputs.audio.rows import Fit, joined, padded
+from armature.inputs.audio.rows import Fit, padded
 from armature.inputs.audio.sounds import Sound
 from armature.inputs.audio.ways import WAYS
-from armature.inputs.text.encoding import BatchEncoding
-from armature.inputs.text.reading import read_json
+from armature.inputs.encoding import BatchEncoding
+from armature.inputs.preprocessor import AUDIO, Preprocessor, model_type_of, read_settings
+from armature.inputs.tensors import stacked
 
 if TYPE_CHECKING:
     from armature.checkpoint.hub import Source
 
-FILE, WHOLE = "preprocessor_config.json", "processor_config.json"
 _COUNTS = ("feature_size", "sampling_rate", "num_mel_bins", "hop_length", "chunk_length", "n_fft",
            "max_length")  # fmt: skip
 _MOST = 1 << 20
 
 
-class FeatureExtractor:
+class FeatureExtractor(Preprocessor):
     """Makes of sounds what a model reads: `input_values` (B, T) or spectra of them."""
 
     kind: ClassVar[Kind]
+    part = AUDIO
+    derived = ("n_samples", "nb_max_frames")
 
-    def __init__(self, **settings: Any) -> None:
-        """Take settings over those of the class.
-
-        Raises:
-            UnknownArgumentError: there is no such setting.
-            ConfigError: a number is out of range.
-        """
-        known = self.kind.settings
-        refuse_unknown(type(self).__name__, settings, known)
-        self.__dict__["settings"] = {**known, **_checked(settings)}
-
-    def __getattr__(self, name: str) -> Any:
-        settings = self.__dict__.get("settings", {})
-        if name in settings:
-            return settings[name]
-        known = nearest(name, settings)
-        raise AttributeError(f"{type(self).__name__} has no setting `{name}`.{known}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        refuse_unknown(type(self).__name__, [name], self.settings)
-        self.settings.update(_checked({name: value}))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__} {json.dumps(self.to_dict(), indent=2, sort_keys=True)}"
+    def _checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        found = {key: value for key, value in settings.items() if key in self.kind.settings}
+        for name in _COUNTS:
+            value = found.get(name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST
+            if name in found and not whole:
+                raise ConfigError(f"`{name}` is {value!r}: give a whole number from 1 to {_MOST}")
+        return found
 
     @property
     def model_input_names(self) -> list[str]:
@@ -112,8 +96,7 @@ class FeatureExtractor:
                 lengths differ, so that they make no tensor.
             UnknownArgumentError: there is no such setting.
         """
-        refuse_unknown(type(self).__name__, overrides, self.settings)
-        s = self.settings | _checked(overrides)
+        s = self._with(overrides)
         given = raw_speech if raw_speech is not None else audio
         if given is None:
             raise ArgumentError(f"{type(self).__name__} needs a sound: pass it first.")
@@ -176,7 +159,9 @@ class FeatureExtractor:
         found = {self.kind.makes[0]: rows, **({} if masks is None else {"attention_mask": masks})}
         if kind is None:
             return BatchEncoding(found)
-        return BatchEncoding({name: joined(name, arrays, kind) for name, arrays in found.items()})
+        return BatchEncoding(
+            {name: stacked(name, arrays, kind, "padding=True") for name, arrays in found.items()}
+        )
 
     def _check_rate(self, given: int | None, own: int) -> None:
         if given is not None and given != own:
@@ -189,35 +174,19 @@ class FeatureExtractor:
     # ------------------------------------------------------------------ files
 
     @classmethod
-    def from_pretrained(cls, name: str | Path, **options: Any) -> FeatureExtractor:
-        """Open the extractor of a folder or a hub name; other options override its settings."""
-        from armature.checkpoint.hub import resolve_with
-
-        return cls.of_file(read_settings(resolve_with(name, options))[0], options)
-
-    @classmethod
     def of_file(cls, stored: Mapping[str, Any], options: Mapping[str, Any]) -> FeatureExtractor:
         """Build it of what a file says, and options over it."""
-        own = {key: value for key, value in stored.items() if key in cls.kind.settings}
-        if isinstance(own.get("chunk_length"), float) and own["chunk_length"].is_integer():
-            own["chunk_length"] = int(own["chunk_length"])
-        return cls(**{**own, **options})
+        length = stored.get("chunk_length")
+        if isinstance(length, float) and length.is_integer():
+            stored = {**stored, "chunk_length": int(length)}
+        return super().of_file(stored, options)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what its file holds."""
-        kept = {key: value for key, value in self.settings.items() if value is not None}
+        kept = super().to_dict()
         if "chunk_length" in kept:
             kept |= {"n_samples": self.n_samples, "nb_max_frames": self.nb_max_frames}
-        return {**kept, "feature_extractor_type": type(self).__name__}
-
-    def save_pretrained(self, folder: str | Path) -> list[str]:
-        """Write preprocessor_config.json into a folder, and return its path."""
-        from armature.checkpoint.write import Transaction
-
-        text = json.dumps(self.to_dict(), indent=2, sort_keys=True, ensure_ascii=False)
-        with Transaction(folder) as files:
-            files.write(FILE, text + "\n")
-        return [str(Path(folder) / FILE)]
+        return kept
 
 
 # -------------------------------------------------------------------- classes and files
@@ -234,54 +203,21 @@ def feature_extractor_class(name: str) -> type[FeatureExtractor] | None:
     return type(name, (FeatureExtractor,), body)
 
 
-def read_settings(source: Source) -> tuple[dict[str, Any], Path]:
-    """Return what a checkpoint says of its sounds, and the file that does.
-
-    Raises:
-        CheckpointError: no file does, or it is damaged.
-    """
-    path = source.find(WHOLE)
-    table = read_json(path).get("feature_extractor") if path is not None else None
-    if path is not None and isinstance(table, dict):
-        return table, path
-    path = source.find(FILE)
-    if path is None:
-        raise CheckpointError(
-            source.name, f"there is no {FILE}", "is it a checkpoint of a model that reads sounds?"
-        )
-    return read_json(path), path
-
-
 def load_feature_extractor(source: Source, **options: Any) -> FeatureExtractor:
     """Open the feature extractor of a checkpoint; options override its settings.
 
     Raises:
         CheckpointError: there is none, or its class is not known here.
     """
-    stored, path = read_settings(source)
+    stored, path = read_settings(source, AUDIO)
     said = stored.get("feature_extractor_type")
     found = feature_extractor_class(said) if isinstance(said, str) else None
     if found is None and not said:
-        config = source.find("config.json")
-        model_type = read_json(config).get("model_type") if config is not None else None
-        stem = OF_TYPES.get(str(model_type), "")
+        model_type = model_type_of(source)
+        stem = OF_TYPES.get(model_type, "")
         found = feature_extractor_class(f"{stem}FeatureExtractor")
         said = f"a feature extractor for {model_type!r}"
     if found is None:
         known = ", ".join(class_names())
         raise CheckpointError(path, f"{said} is not known here", f"known: {known}")
     return found.of_file(stored, options)
-
-
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings whose numbers are numbers.
-
-    Raises:
-        ConfigError: one is not.
-    """
-    for name in _COUNTS:
-        value = settings.get(name)
-        whole = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST
-        if name in settings and not whole:
-            raise ConfigError(f"`{name}` is {value!r}: give a whole number from 1 to {_MOST}")
-    return dict(settings)

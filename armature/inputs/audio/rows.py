@@ -91,25 +91,3 @@ def padded(
         found.append(filled if gap else row)
         masks.append(np.pad(np.ones(len(row), np.int32), ends))
     return found, masks
-
-
-def joined(name: str, rows: Sequence[np.ndarray], kind: str) -> Any:
-    """Return rows as one array ("np") or tensor ("pt").
-
-    Raises:
-        ArgumentError: their lengths differ, or there is no such kind.
-    """
-    if kind not in ("np", "pt"):
-        raise ArgumentError(f"return_tensors={kind!r} is not known here: use 'pt', 'np' or None.")
-    shapes = {row.shape for row in rows}
-    if len(shapes) > 1:
-        raise ArgumentError(
-            f"`{name}` has the shapes {', '.join(map(str, sorted(shapes)))}, which make no tensor."
-            "\n  → pass padding=True"
-        )
-    whole = np.stack(rows)
-    if kind == "np":
-        return whole
-    import torch
-
-    return torch.from_numpy(whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from armature.errors import ArgumentError, CheckpointError, nearest, refuse_unknown
+from armature.errors import ArgumentError, CheckpointError
+from armature.inputs.encoding import BatchEncoding
 from armature.inputs.image import annotations as annotated
 from armature.inputs.image import pictures, sizes
 from armature.inputs.image.kinds import (
@@ -25,63 +26,43 @@ from armature.inputs.image.kinds import (
 from armature.inputs.image.pictures import Picture
 from armature.inputs.image.steps import MAP_STEPS, STEPS
 from armature.inputs.image.transforms import pad, reduce_labels
-from armature.inputs.text.encoding import BatchEncoding
-from armature.inputs.text.reading import read_json
+from armature.inputs.preprocessor import (
+    FILE,
+    IMAGES,
+    WHOLE,
+    Preprocessor,
+    model_type_of,
+    read_settings,
+)
+from armature.inputs.tensors import stacked
 
 if TYPE_CHECKING:
     from armature.checkpoint.hub import Source
 
-FILE, WHOLE = "preprocessor_config.json", "processor_config.json"
 # Older names of settings.
 _OLDER = {
     "reduce_labels": "do_reduce_labels",
     "size_divisibility": "size_divisor",
     "pad_and_return_pixel_mask": "do_pad",
 }
-_MEANINGLESS = ("feature_extractor_type", "image_processor_type", "processor_class", "use_fast",
-                "_valid_processor_keys", "_valid_kwargs_names", "auto_map", "max_size")  # fmt: skip
 
 
-class ImageProcessor:
+class ImageProcessor(Preprocessor):
     """Makes of pictures what a model reads: `pixel_values` (B, C, height, width)."""
 
     kind: ClassVar[Kind]
+    part = IMAGES
+    older = _OLDER
+    derived = ("max_size",)
 
-    def __init__(self, **settings: Any) -> None:
-        """Take settings over those of the class.
-
-        Raises:
-            UnknownArgumentError: there is no such setting.
-            ConfigError: a size is none.
-        """
-        known = self.kind.settings
-        settings = {_OLDER.get(key, key): value for key, value in settings.items()}
-        refuse_unknown(type(self).__name__, settings, [*known, *_MEANINGLESS])
-        longest = settings.get("max_size")
-        kept = {key: value for key, value in settings.items() if key in known}
-        self.__dict__["settings"] = known | self._read(kept, longest)
-
-    def _read(self, given: dict[str, Any], longest: int | None = None) -> dict[str, Any]:
+    def _checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings with sizes as mappings."""
-        found = dict(given)
+        found = {key: value for key, value in settings.items() if key in self.kind.settings}
         for key, square in (("size", self.kind.square), ("crop_size", True), ("pad_size", True)):
             if found.get(key) is not None:
+                longest = settings.get("max_size")
                 found[key] = sizes.size_of(found[key], key, square=square, longest=longest)
         return found
-
-    def __getattr__(self, name: str) -> Any:
-        settings = self.__dict__.get("settings", {})
-        if name in settings:
-            return settings[name]
-        known = nearest(name, settings)
-        raise AttributeError(f"{type(self).__name__} has no setting `{name}`.{known}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        refuse_unknown(type(self).__name__, [name], self.settings)
-        self.settings.update(self._read({name: value}))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__} {json.dumps(self.to_dict(), indent=2, sort_keys=True)}"
 
     @property
     def model_input_names(self) -> list[str]:
@@ -124,9 +105,7 @@ class ImageProcessor:
                 they make no tensor.
             UnknownArgumentError: there is no such setting.
         """
-        overrides = {_OLDER.get(key, key): value for key, value in overrides.items()}
-        refuse_unknown(type(self).__name__, overrides, self.settings)
-        settings = self.settings | self._read(overrides)
+        settings = self._with(overrides)
         first = None if input_data_format is None else input_data_format == "channels_first"
         rgb = bool(settings["do_convert_rgb"])
         read = [pictures.pixels(one, rgb=rgb, first=first) for one in pictures.many(images)]
@@ -146,7 +125,7 @@ class ImageProcessor:
             found = {
                 key: arrays
                 if isinstance(arrays[0], BatchEncoding)
-                else _joined(key, arrays, return_tensors)
+                else _stacked(key, arrays, return_tensors)
                 for key, arrays in found.items()
             }
         if settings.get("apply_ocr"):
@@ -189,7 +168,7 @@ class ImageProcessor:
             one = annotated.fitted(one, size[0], size[1], resized=resized, shares=shares)
             one = annotated.padded(one, size[1], size[2], shares=shares)
             kinds = (
-                {key: _joined(key, [x], tensors)[0] for key, x in one.items()} if tensors else one
+                {key: _stacked(key, [x], tensors)[0] for key, x in one.items()} if tensors else one
             )
             found.append(BatchEncoding(kinds))
         return found
@@ -214,36 +193,6 @@ class ImageProcessor:
         if len(found) != count:
             raise ArgumentError(f"there are {count} pictures, but {len(found)} segmentation_maps")
         return found
-
-    # ------------------------------------------------------------------ files
-
-    @classmethod
-    def from_pretrained(cls, name: str | Path, **options: Any) -> ImageProcessor:
-        """Open the processor of a folder or a hub name; other options override its settings."""
-        from armature.checkpoint.hub import resolve_with
-
-        stored, _ = read_settings(resolve_with(name, options))
-        return cls.of_file(stored, options)
-
-    @classmethod
-    def of_file(cls, stored: dict[str, Any], options: dict[str, Any]) -> ImageProcessor:
-        """Build it of what a file says, and options over it."""
-        known = {*cls.kind.settings, *_OLDER, "max_size"}
-        return cls(**{**{key: stored[key] for key in stored if key in known}, **options})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what its file holds."""
-        kept = {key: value for key, value in self.settings.items() if value is not None}
-        return {**kept, "image_processor_type": type(self).__name__}
-
-    def save_pretrained(self, folder: str | Path) -> list[str]:
-        """Write preprocessor_config.json into a folder, and return its path."""
-        from armature.checkpoint.write import Transaction
-
-        text = json.dumps(self.to_dict(), indent=2, sort_keys=True, ensure_ascii=False)
-        with Transaction(folder) as files:
-            files.write(FILE, text + "\n")
-        return [str(Path(folder) / FILE)]
 
 
 # -------------------------------------------------------------------- classes and files
@@ -270,24 +219,6 @@ def _answers(stem: str) -> tuple[type, ...]:
     return (getattr(import_module(f"armature.inputs.image.{file}"), name),)
 
 
-def read_settings(source: Source) -> tuple[dict[str, Any], Path]:
-    """Return what a checkpoint says of its pictures, and the file that does.
-
-    Raises:
-        CheckpointError: no file does, or it is damaged.
-    """
-    path = source.find(FILE)
-    if path is not None:
-        return read_json(path), path
-    path = source.find(WHOLE)
-    table = read_json(path).get("image_processor") if path is not None else None
-    if path is None or not isinstance(table, dict):
-        raise CheckpointError(
-            source.name, f"there is no {FILE}", "is it a checkpoint of a model that reads images?"
-        )
-    return table, path
-
-
 def load_image_processor(source: Source, **options: Any) -> ImageProcessor:
     """Open the image processor of a checkpoint; options override its settings.
 
@@ -295,18 +226,18 @@ def load_image_processor(source: Source, **options: Any) -> ImageProcessor:
         CheckpointError: there is none, or its class is not known here.
     """
     if source.find(FILE) is None and source.find(WHOLE) is None:
-        stem = UNWRITTEN.get(_model_type(source) or "")
+        stem = UNWRITTEN.get(model_type_of(source))
         if stem is not None:
             kind = image_processor_class(f"{stem}ImageProcessor")
             assert kind is not None
             return kind(**options)
-    stored, path = read_settings(source)
+    stored, path = read_settings(source, IMAGES)
     said = [stored.get("image_processor_type"), stored.get("feature_extractor_type")]
     for name in said:
         found = image_processor_class(name) if isinstance(name, str) else None
         if found is not None:
             return found.of_file(stored, options)
-    model_type = _model_type(source)
+    model_type = model_type_of(source)
     if any(said) or model_type not in OF_TYPES:
         what = next(filter(None, said), f"an image processor for {model_type!r}")
         raise CheckpointError(
@@ -315,11 +246,6 @@ def load_image_processor(source: Source, **options: Any) -> ImageProcessor:
     found = image_processor_class(f"{OF_TYPES[model_type]}ImageProcessor")
     assert found is not None
     return found.of_file(stored, options)
-
-
-def _model_type(source: Source) -> str | None:
-    config = source.find("config.json")
-    return None if config is None else read_json(config).get("model_type")
 
 
 # -------------------------------------------------------------------- batches
@@ -337,18 +263,6 @@ def _padded(images: list[np.ndarray], asked: sizes.Size | None) -> dict[str, Any
     return {"pixel_values": [pad(image, size) for image in images], "pixel_mask": masks}
 
 
-def _joined(name: str, arrays: list[np.ndarray], kind: str) -> Any:
-    shapes = {array.shape for array in arrays}
-    if len(shapes) > 1:
-        raise ArgumentError(
-            f"`{name}` has the shapes {', '.join(map(str, sorted(shapes)))}, which make no tensor."
-            "\n  → pass do_resize=True and a size with height and width"
-        )
-    whole = np.stack(arrays)
-    if kind == "np":
-        return whole
-    if kind != "pt":
-        raise ArgumentError(f"return_tensors={kind!r} is not known here: use 'pt', 'np' or None.")
-    import torch
-
-    return torch.from_numpy(whole)
+def _stacked(name: str, arrays: list[np.ndarray], kind: str) -> Any:
+    remedy = "do_resize=True and a size with height and width"
+    return stacked(name, arrays, kind, remedy)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from armature.errors import ArgumentError
-from armature.inputs.text.encoding import BatchEncoding
+from armature.inputs.encoding import BatchEncoding
 from armature.layers.boxes import corners, overlap
 
 Sizes = Tensor | Sequence[tuple[int, int]] | None  # (height, width) of each image

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from armature.errors import ArgumentError
-from armature.inputs.text.encoding import BatchEncoding
+from armature.inputs.encoding import BatchEncoding
+from armature.inputs.tensors import stacked
 
 if TYPE_CHECKING:
     from armature.inputs.image.processor import ImageProcessor as Base
@@ -44,17 +43,7 @@ class Videos(Base):
         found = [one["pixel_values"] for one in made]
         if return_tensors is None:
             return BatchEncoding({"pixel_values": found})
-        shapes = {one.shape for one in found}
-        if len(shapes) > 1:
-            raise ArgumentError(
-                f"videos of the shapes {', '.join(map(str, sorted(shapes)))} make no tensor: give "
-                "as many frames of each, of one size"
-            )
-        whole: Any = np.stack(found)
-        if return_tensors == "pt":
-            import torch
-
-            whole = torch.from_numpy(whole)
+        whole = stacked("pixel_values", found, return_tensors, "videos of as many frames")
         return BatchEncoding({"pixel_values": whole})
 
     preprocess = __call__

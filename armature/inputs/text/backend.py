@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken
 
-from armature.errors import ArgumentError, CheckpointError
+from armature.errors import ArgumentError, ArmatureError, CheckpointError
+from armature.inputs.reading import AGAIN, read_file
 from armature.inputs.text import layouts, recipes, spellings
 from armature.inputs.text.family import ROLES, Family
 from armature.inputs.text.plain import PlainBackend
-from armature.inputs.text.reading import AGAIN, explained, read_file
 from armature.inputs.text.stored import as_token, content_of
 from armature.inputs.text.template import write_template
 from armature.inputs.text.vocabulary_files import Vocabulary, read_vocabulary
@@ -318,3 +319,20 @@ def vocabulary_of(vocab: Any, merges: Any) -> Vocabulary:
         scores = [(str(piece), float(score)) for piece, score in vocab]
         return Vocabulary(ids={piece: i for i, (piece, _) in enumerate(scores)}, scores=scores)
     raise ArgumentError(f"vocab should be a table token → id or a list, not {type(vocab).__name__}")
+
+
+@contextmanager
+def explained(path: str | Path) -> Iterator[None]:
+    """Turn what the tokenizers library raises over a bad file into an error that names the file.
+
+    Its panics derive from BaseException, so that an ordinary `except` does not see them.
+    """
+    try:
+        yield
+    except (ArmatureError, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        cause = f"cannot be used as a tokenizer ({error})"
+        raise CheckpointError(path, cause, f"The file is damaged or too new. {AGAIN}") from error

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from armature.errors import ArgumentError
-from armature.inputs.text.row import Encoding, Padding, Tokens
+from armature.inputs.row import Encoding, Padding, Tokens
 
 
 @dataclass(frozen=True)

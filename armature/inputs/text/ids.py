@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from armature.errors import ArgumentError, refuse_unknown
+from armature.inputs.encoding import BatchEncoding
+from armature.inputs.row import Encoding, Padding, Tokens
 from armature.inputs.text.call import Call, Fit, as_lists
-from armature.inputs.text.encoding import BatchEncoding
 from armature.inputs.text.fit import Truncation, pad_row, padded_length, rows_of
-from armature.inputs.text.row import Encoding, Padding, Tokens
 from armature.inputs.text.special import SpecialTokens
 from armature.inputs.text.template import assemble, read_template
 

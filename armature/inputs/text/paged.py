@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from armature.errors import ArgumentError
-from armature.inputs.text.encoding import BatchEncoding
+from armature.inputs.encoding import BatchEncoding
 from armature.inputs.text.tokenizer import Tokenizer
 
 Box = Sequence[int]

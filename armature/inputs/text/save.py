@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from armature.checkpoint.transaction import Transaction
 from armature.errors import CheckpointError
+from armature.inputs.reading import read_file
 from armature.inputs.text.family import COMMON
 from armature.inputs.text.languages import CODES
 from armature.inputs.text.plain import PlainBackend
-from armature.inputs.text.reading import read_file
 from armature.inputs.text.stored import CONFIG, TOKENIZER
 from armature.inputs.text.template import read_template
 

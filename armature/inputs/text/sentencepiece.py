@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from armature.errors import CheckpointError
-from armature.inputs.text.reading import AGAIN, read_file
+from armature.inputs.reading import AGAIN, read_file
 
 UNIGRAM, BPE, LETTERS = 1, 2, 4
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)

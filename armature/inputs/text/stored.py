@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from armature.errors import CheckpointError
+from armature.inputs.reading import AGAIN, read_json, read_text
 from armature.inputs.text.family import ROLES
 from armature.inputs.text.languages import CODES
-from armature.inputs.text.reading import AGAIN, read_json, read_text
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken

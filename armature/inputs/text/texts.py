@@ -8,14 +8,13 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from armature.errors import ArgumentError, nearest, refuse_unknown
-from armature.inputs.text.backend import frame
+from armature.inputs.encoding import BatchEncoding
+from armature.inputs.row import Encoding
+from armature.inputs.text.backend import explained, frame
 from armature.inputs.text.call import Call, read_inputs
-from armature.inputs.text.encoding import BatchEncoding
 from armature.inputs.text.fit import rows_of
 from armature.inputs.text.ids import IdMethods
 from armature.inputs.text.plain import PlainBackend, twin_of
-from armature.inputs.text.reading import explained
-from armature.inputs.text.row import Encoding
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from armature.errors import ArgumentError, nearest
+from armature.inputs.encoding import BatchEncoding
+from armature.inputs.reading import read_json
 from armature.inputs.text.call import as_lists
-from armature.inputs.text.encoding import BatchEncoding
-from armature.inputs.text.reading import read_json
 from armature.inputs.text.spoken_languages import CODES, NAMES, TAUGHT
 from armature.inputs.text.template import write_template
 from armature.inputs.text.tokenizer import Tokenizer

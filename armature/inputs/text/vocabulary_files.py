@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from armature.errors import CheckpointError
-from armature.inputs.text.reading import AGAIN, read_file, read_json, read_text
+from armature.inputs.reading import AGAIN, read_file, read_json, read_text
 from armature.inputs.text.sentencepiece import SentencePieceModel, read_sentencepiece
 
 # What Unicode calls white space; str.rstrip() would take some control characters, too.

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from armature.errors import ArgumentError, UnknownArgumentError
-from armature.inputs.text.encoding import BatchEncoding, CharSpan, TokenSpan
+from armature.inputs.encoding import BatchEncoding, CharSpan, TokenSpan
 
 TEXT = "The quick brown fox jumps over the lazy dog"
 

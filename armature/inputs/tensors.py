@@ -1,12 +1,16 @@
-"""Lists of ids become tensors or arrays."""
+"""Lists of numbers, and rows of them, become tensors or arrays."""
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from armature.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def to_tensor(name: str, value: Any, kind: str) -> Any:
@@ -34,6 +38,36 @@ def to_tensor(name: str, value: Any, kind: str) -> Any:
             "make no tensor. Pass padding=True, and truncation=True where texts may be too long."
         )
     return _MAKERS[kind](value)
+
+
+def stacked(name: str, rows: Sequence[np.ndarray], kind: str, remedy: str) -> Any:
+    """Return arrays of one shape as one tensor ("pt") or array ("np"), with an axis before.
+
+    Args:
+        name: What they are called, for errors.
+        rows: The arrays.
+        kind: "pt" or "np".
+        remedy: What to pass so that their shapes are equal.
+
+    Raises:
+        ArgumentError: their shapes differ, or there is no such kind.
+    """
+    import numpy as np
+
+    if kind not in _MAKERS:
+        raise ArgumentError(f"return_tensors={kind!r} is not known here: use 'pt', 'np' or None.")
+    shapes = {row.shape for row in rows}
+    if len(shapes) > 1:
+        raise ArgumentError(
+            f"`{name}` has the shapes {', '.join(map(str, sorted(shapes)))}, which make no tensor."
+            f"\n  → pass {remedy}"
+        )
+    whole = np.stack(rows)
+    if kind == "np":
+        return whole
+    import torch
+
+    return torch.from_numpy(whole)
 
 
 def _torch(value: Any) -> Any:

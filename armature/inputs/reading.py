@@ -1,15 +1,13 @@
-"""Files of a tokenizer are read here: small, checked, and with errors that say what to do."""
+"""Files that say how inputs are read: small, checked, and with errors that say what to do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from armature.checkpoint.paths import open_regular, read_bytes
-from armature.errors import ArmatureError, CheckpointError
+from armature.errors import CheckpointError
 
 LARGEST = 1 << 30  # bytes; the largest published tokenizer.json has 40 million
 AGAIN = "Copy or download the file again."
@@ -36,7 +34,7 @@ def read_file(path: Path) -> bytes:
     try:
         size = os.fstat(descriptor).st_size
         if size > LARGEST:
-            raise CheckpointError(path, f"has {size} bytes, too many for a tokenizer's file", AGAIN)
+            raise CheckpointError(path, f"has {size} bytes, too many for such a file", AGAIN)
         content = read_bytes(descriptor, size, 0, path)
     finally:
         os.close(descriptor)
@@ -77,20 +75,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(path, f"should hold a table, not {type(value).__name__}", AGAIN)
     return value
-
-
-@contextmanager
-def explained(path: str | Path) -> Iterator[None]:
-    """Turn what the tokenizers library raises over a bad file into an error that names the file.
-
-    Its panics derive from BaseException, so that an ordinary `except` does not see them.
-    """
-    try:
-        yield
-    except (ArmatureError, MemoryError):
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        cause = f"cannot be used as a tokenizer ({error})"
-        raise CheckpointError(path, cause, f"The file is damaged or too new. {AGAIN}") from error

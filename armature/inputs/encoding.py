@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from armature.errors import ArgumentError, nearest
-from armature.inputs.text.row import Encoding
+from armature.inputs.row import Encoding
 
 if TYPE_CHECKING:
     pass
@@ -193,7 +193,7 @@ class BatchEncoding(UserDict[str, Any]):
             ArgumentError: another type; or rows of different lengths.
         """
         if tensor_type is not None:
-            from armature.inputs.text.tensors import to_tensor
+            from armature.inputs.tensors import to_tensor
 
             for key, value in self.data.items():
                 whole = [value] if prepend_batch_axis else value
