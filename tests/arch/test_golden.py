@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from goldens import part
 from safetensors.torch import load_file
 
 import armature
@@ -23,12 +24,6 @@ def record(name: str) -> dict:
 
 def opened(name: str) -> armature.PreTrainedModel:
     return auto.model_class(record(name)["class"]).from_pretrained(GOLDEN / name)
-
-
-def part(output, key: str) -> torch.Tensor:
-    for word in key.split("."):
-        output = output[int(word)] if word.isdigit() else getattr(output, word)
-    return output
 
 
 def real_places(key: str, shape: torch.Size, given: dict) -> torch.Tensor | None:

@@ -1,4 +1,4 @@
-"""Architectures of images against the reference: every state, attention, score and loss."""
+"""Architectures of images: rows, gradients, bad input, and pipelines."""
 
 from __future__ import annotations
 
@@ -6,71 +6,14 @@ import json
 
 import pytest
 import torch
-from pictured import GOLDEN, opened, recorded
-from safetensors.torch import load_file
+from goldens import GOLDEN, opened, recorded
+from test_recorded import DENSE, DETECTORS, IMAGES
 
 from armature import pipeline
 from armature.errors import ArgumentError, UnknownArgumentError
 
-MAPS = (
-    *("resnet", "regnet", "convnext", "convnextv2", "mobilenet_v2", "efficientnet", "poolformer"),
-    *("mobilevit", "segformer", "glpn", "mobilenet_v1", "bit", "levit"),
-)  # of architectures whose states are maps
-PATCHES = (
-    *("beit", "data2vec-vision", "dinov2", "dinov2_with_registers", "ijepa", "vit_mae", "yolos"),
-)
-SERIES = ("audio-spectrogram-transformer", "timesformer", "videomae")  # of videos and sounds
-DETECTORS = ("detr", "table_transformer", "conditional_detr", "deformable_detr")
-DENSE = ("depth_anything", "dpt", "mask2former", "maskformer", "upernet")  # of every pixel
-NAMES = sorted(
-    f"{kind}/{folder.name}"
-    for kind in ("swin", "swinv2", "vit", "deit", *MAPS, *PATCHES, *SERIES, *DETECTORS, *DENSE)
-    for folder in (GOLDEN / kind).iterdir()
-)
 OTHERS = ("swin", *DETECTORS, *DENSE)
-STACKS = [name for name in NAMES if not name.startswith(OTHERS) and "/maps" not in name]
-TOLERANCE = 1e-5  # × max(1, |value|)
-
-
-def part(output, key):
-    for word in key.split("."):
-        output = output[int(word)] if word.isdigit() else getattr(output, word)
-    return output
-
-
-@pytest.mark.parametrize("name", NAMES)
-@torch.no_grad()
-def test_outputs_equal_the_reference(name):
-    model = opened(name)
-    assert not model.load_report.new
-    assert not model.load_report.unexpected
-    for call in json.loads((GOLDEN / name / "golden.json").read_text())["calls"]:
-        given, wanted = recorded(name, call["name"])
-        output = model(**given, **call["flags"])
-        assert wanted
-        for key, value in wanted.items():
-            found = part(output, key)
-            assert found.shape == value.shape, key
-            error = (found - value).abs() / value.abs().clamp(min=1)
-            assert float(error.max()) < TOLERANCE, key
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_saved_model_has_the_same_bytes(name, tmp_path):
-    opened(name).save_pretrained(tmp_path)
-    before = load_file(GOLDEN / name / "model.safetensors")
-    after = load_file(tmp_path / "model.safetensors")
-    assert before.keys() == after.keys()
-    assert all(before[key].equal(after[key]) for key in before)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_setting_is_read_or_known_to_have_no_effect(name):
-    model = opened(name)
-    given, _ = recorded(name)
-    model(**given)
-    labels = {"id2label", "label2id"}  # a file may have them where no head reads them
-    assert not set(model.config.unread()) - set(model.arch.UNUSED) - labels
+STACKS = [name for name in IMAGES if not name.startswith(OTHERS) and "/maps" not in name]
 
 
 @pytest.mark.parametrize("name", [name for name in STACKS if not name.endswith("/restored")])

@@ -6,11 +6,10 @@ import json
 
 import pytest
 import torch
-from pictured import GOLDEN
+from goldens import GOLDEN, opened, relative_error, save_and_compare, told
 from safetensors.torch import load_file
 
 import armature
-from armature import auto
 from armature.errors import ArgumentError
 
 PAIRS = GOLDEN / "pairs"
@@ -18,21 +17,10 @@ NAMES = sorted(folder.name for folder in PAIRS.iterdir())
 TOLERANCE = 1e-5  # × max(1, |value|)
 
 
-def opened(name):
-    record = json.loads((PAIRS / name / "golden.json").read_text())
-    return auto.model_class(record["class"]).from_pretrained(PAIRS / name), record
-
-
 def recorded(name):
     tensors = load_file(PAIRS / name / "golden.safetensors")
     given = {key[3:]: x for key, x in tensors.items() if key.startswith("in.")}
     return given, {key[4:]: x for key, x in tensors.items() if key.startswith("out.")}
-
-
-def part(output, key):
-    for word in key.split("."):
-        output = output[int(word)] if word.isdigit() else output[word]
-    return output
 
 
 def seen(error, key, real):
@@ -47,7 +35,7 @@ def seen(error, key, real):
 @pytest.mark.parametrize("name", NAMES)
 @torch.no_grad()
 def test_outputs_equal_the_reference(name, tmp_path):
-    model, record = opened(name)
+    model, record = opened(f"pairs/{name}"), told(f"pairs/{name}")
     given, wanted = recorded(name)
     assert not model.load_report.new
     assert not model.load_report.unexpected
@@ -55,19 +43,14 @@ def test_outputs_equal_the_reference(name, tmp_path):
     real = given["attention_mask"].bool() if "attention_mask" in given else None
     output = model(**given, **record["flags"])
     for key, value in wanted.items():
-        found = part(output, key)
-        assert found.shape == value.shape, key
-        error = (found - value).abs() / value.abs().clamp(min=1)
+        error = relative_error(output, key, value)
         assert float(seen(error, key, real).max()) < TOLERANCE, key
     if written is not None:
         reads = {key: given[key] for key in record["reads"]}
         assert model.generate(**reads, **record["generate"]).equal(written)
     unread = set(model.config.unread()) - set(model.arch.UNUSED)
     assert not unread - {"id2label", "label2id"}
-    model.save_pretrained(tmp_path)
-    before, after = (load_file(at / "model.safetensors") for at in (PAIRS / name, tmp_path))
-    assert before.keys() == after.keys()
-    assert all(before[key].equal(after[key]) for key in before)
+    save_and_compare(f"pairs/{name}", tmp_path)
 
 
 def test_nested_settings_answer_and_can_be_set():
@@ -174,14 +157,14 @@ def test_pages_without_images_or_with_bad_boxes_are_refused():
 
 
 def test_what_is_missing_is_said():
-    model, _ = opened("vilt")
+    model = opened("pairs/vilt")
     with pytest.raises(ArgumentError, match="pixel_values"):
         model(input_ids=torch.ones(1, 3).long())
     with pytest.raises(ArgumentError, match="2 texts and 1 images"):
         model(input_ids=torch.ones(2, 3).long(), pixel_values=torch.zeros(1, 3, 18, 18))
-    model, _ = opened("vilt-two-images")
+    model = opened("pairs/vilt-two-images")
     with pytest.raises(ArgumentError, match="compares 2 images"):
         model(input_ids=torch.ones(1, 3).long(), pixel_values=torch.zeros(1, 3, 18, 18))
-    model, _ = opened("blip")
+    model = opened("pairs/blip")
     with pytest.raises(ArgumentError, match="generate"):
         model(pixel_values=torch.zeros(1, 3, 18, 18))

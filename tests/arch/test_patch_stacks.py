@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pictured import GOLDEN, opened, recorded
+from goldens import GOLDEN, opened, recorded
 
 from armature import (
     AutoBackbone,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import pictured
+import goldens
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,11 +17,11 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "swin"
 
 
 def opened(name, **options):
-    return pictured.opened(f"swin/{name}", **options)
+    return goldens.opened(f"swin/{name}", **options)
 
 
 def recorded(name):
-    return pictured.recorded(f"swin/{name}")
+    return goldens.recorded(f"swin/{name}")
 
 
 @torch.no_grad()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
-from pictured import GOLDEN, opened, recorded
-from safetensors.torch import load_file
+from goldens import GOLDEN, opened, recorded, relative_error, told
 
 from armature import AutoModelForTableQuestionAnswering
 from armature.errors import ArgumentError, ConfigError
@@ -16,50 +13,24 @@ NAMES = sorted(f"tables/{folder.name}" for folder in (GOLDEN / "tables").iterdir
 TOLERANCE = 1e-5  # × max(1, |value|)
 
 
-def part(output, key):
-    for word in key.split("."):
-        output = output[int(word)] if word.isdigit() else getattr(output, word)
-    return output
-
-
 @pytest.mark.parametrize("name", NAMES)
 @torch.no_grad()
 def test_outputs_equal_the_reference(name):
     model = opened(name)
     assert not model.load_report.new
     assert not model.load_report.unexpected
-    for call in json.loads((GOLDEN / name / "golden.json").read_text())["calls"]:
+    for call in told(name)["calls"]:
         given, wanted = recorded(name, call["name"])
         output = model(**given, **call["flags"])
         real = given["attention_mask"].bool()
         cells = given["token_type_ids"][..., 2] > 0  # the question's score counts its padding there
         for key, value in wanted.items():
-            found = part(output, key)
-            assert found.shape == value.shape, key
-            error = (found - value).abs() / value.abs().clamp(min=1)
+            error = relative_error(output, key, value)
             if "attentions" in key:
                 error = error.transpose(1, 2)
             if error.shape[:2] == real.shape:
                 error = error[cells if key == "logits" else real]
             assert float(error.max()) < TOLERANCE, key
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_saved_model_has_the_same_bytes(name, tmp_path):
-    opened(name).save_pretrained(tmp_path)
-    before = load_file(GOLDEN / name / "model.safetensors")
-    after = load_file(tmp_path / "model.safetensors")
-    assert before.keys() == after.keys()
-    assert all(before[key].equal(after[key]) for key in before)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_setting_is_read_or_known_to_have_no_effect(name):
-    model = opened(name)
-    calls = json.loads((GOLDEN / name / "golden.json").read_text())["calls"]
-    model(**recorded(name, calls[-1]["name"])[0])
-    known = {"id2label", "label2id", "tie_word_embeddings"}
-    assert not set(model.config.unread()) - set(model.arch.UNUSED) - known
 
 
 def test_gradients_reach_every_weight():
