@@ -74,6 +74,14 @@ _IN_PLACE: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {
 }
 
 
+# As oneDNN calls them, which computes them in one pass with the matrix product before.
+FUSED: dict[Callable[[Tensor], Tensor], tuple[str, str]] = {
+    F.gelu: ("gelu", "none"),
+    _gelu_tanh: ("gelu", "tanh"),
+    F.relu: ("relu", ""),
+}
+
+
 def overwrite(act: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply an activation to a tensor that nobody else holds, in its own memory if that goes."""
     return _IN_PLACE.get(act, act)(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
 
+from armature.layers.act import FUSED, overwrite
+from armature.layers.memory import plain, pooled
 from armature.native import library
 from armature.native.program import Plan, Weight, Writer
 from armature.native.scores import HUGE, empty
@@ -28,37 +30,45 @@ def _maker() -> str:
         return next((line for line in lines if line.startswith("vendor_id")), "")
 
 
-# MKL has kernels of its own for Intel's processors. On AMD's, oneDNN's matrix product is twice as
-# fast in float32. It reads the weight as it lies, so nothing is packed or held twice.
+# oneDNN's matrix product reads a weight as it lies, and activates what it writes. On AMD's
+# processors it is twice as fast in float32 as MKL's, which has kernels of its own for Intel's but
+# packs the weight at each call: there oneDNN is ahead by up to a fifth where rows are few.
 _ONEDNN = (
     torch.ops.mkldnn._linear_pointwise.default
-    if "AuthenticAMD" in _maker()
-    and torch.backends.mkldnn.is_available()
-    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    if torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     else None
 )
+_ALWAYS = "AuthenticAMD" in _maker()
 _WORTH_IT = 1 << 20  # multiplications from which on the dearer call pays
+_ROWS = 320  # from which on packing a weight pays
+_UNPACKED = 1 << 20  # numbers of a weight from which on packing it costs more than a few rows gain
+
+
+def _onednn(x: Tensor, weight: Tensor, *, fused: bool = False) -> Callable[..., Tensor] | None:
+    """Return oneDNN's product where it is the fastest for an input that `plain` has passed."""
+    few = x.numel() <= _ROWS * x.shape[-1]
+    suits = _ALWAYS or (few and (fused or weight.numel() > _UNPACKED))
+    return _ONEDNN if suits and x.numel() * weight.shape[0] > _WORTH_IT else None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Map (…, D) to (…, rows) by the fastest product that fits: weight (rows, D), bias (rows,)."""
-    plain = (
-        x.dtype is weight.dtype is torch.float32
-        and x.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-    )
-    if plain and _ONEDNN is not None and x.numel() * weight.shape[0] > _WORTH_IT:
-        return _ONEDNN(x, weight, bias, "none", [], "")
-    if plain and x.numel() // x.shape[-1] * weight.shape[0] >= HUGE:
-        flat = x.reshape(-1, x.shape[-1])
-        found = empty(len(flat), weight.shape[0])
-        if bias is None:
-            torch.mm(flat, weight.T, out=found)
-        else:
-            torch.addmm(bias, flat, weight.T, out=found)
-        return found.view(*x.shape[:-1], -1)
-    return F.linear(x, weight, bias)
+    if not plain(x, weight):
+        return F.linear(x, weight, bias)
+    onednn = _onednn(x, weight)
+    if onednn is not None:
+        return onednn(x, weight, bias, "none", [], "")
+    flat = x.reshape(-1, x.shape[-1])
+    out = pooled(len(flat), len(weight))
+    if out is None and len(flat) * len(weight) >= HUGE:
+        out = empty(len(flat), len(weight))
+    if out is None:
+        return F.linear(x, weight, bias)
+    if bias is None:
+        torch.mm(flat, weight.T, out=out)
+    else:
+        torch.addmm(bias, flat, weight.T, out=out)
+    return out.view(*x.shape[:-1], -1)
 
 
 class _Plans(threading.local):
@@ -106,17 +116,28 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """(…, D) → (…, rows)."""
-        large = _PLANS.steady or self.weight.numel() >= _LARGE
-        weight = self.native() if large and self._suits(input) else None
+        weight = self.native() if self._suits(input) else None
         if weight is not None:
             return by_kernels(self, weight, input)
         return linear(input, self.weight, self.bias)
 
+    def activated(self, input: Tensor, act: Callable[[Tensor], Tensor]) -> Tensor:
+        """(…, D) → (…, rows), activated, in one pass where that is the fastest."""
+        if not self.unwatched:
+            return act(self(input))
+        fused = None if type(self) is not Linear or self._suits(input) else FUSED.get(act)
+        if fused and plain(input, self.weight):
+            onednn = _onednn(input, self.weight, fused=True)
+            if onednn is not None:
+                return onednn(input, self.weight, self.bias, fused[0], [], fused[1])
+        return overwrite(act, self(input))
+
     def _suits(self, input: Tensor) -> bool:
-        """Whether there are few rows, and the kernels can read them."""
+        """Whether the weight is large, there are few rows, and the kernels can read them."""
         few = _FEW_WORDS if _PLANS.steady or self.out_features >= _WORDS else _FEW
         return (
-            input.numel() <= few * self.in_features
+            (_PLANS.steady or self.out_features * self.in_features >= _LARGE)
+            and input.numel() <= few * self.in_features
             and input.dtype is torch.float32
             and not torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
@@ -129,9 +150,12 @@ class Linear(nn.Linear):
 
     @property
     def unwatched(self) -> bool:
-        """Whether nobody but the caller gets what comes out: no gradient and no hook."""
-        watched = self._forward_hooks or torch_module._global_forward_hooks
-        return not (watched or torch.is_grad_enabled())
+        """Whether nobody but the caller sees what goes in and comes out: no gradient, no hook."""
+        watched = (
+            *(self._forward_hooks, torch_module._global_forward_hooks),
+            *(self._forward_pre_hooks, torch_module._global_forward_pre_hooks),
+        )
+        return not (any(watched) or torch.is_grad_enabled())
 
     def reset_parameters(self) -> None:
         """Leave the weights as they are: they are filled once, by a file or by the model."""

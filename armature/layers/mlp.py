@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from armature.layers.act import activation, overwrite
+from armature.layers.act import activation
 from armature.layers.context import Context
 from armature.layers.linear import Linear, LinearGroup
 
@@ -20,8 +20,7 @@ class Dense(nn.Module):
 
     def forward(self, x: Tensor, _context: Context) -> Tensor:
         """(N, D) → (N, D)."""
-        x = self.up(x)  # (N, F)
-        return self.down(overwrite(self.act, x) if self.up.unwatched else self.act(x))
+        return self.down(self.up.activated(x, self.act))
 
 
 class Gated(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from armature.layers.context import Context
 from armature.layers.drop import skip
+from armature.layers.memory import add
 
 
 class Block(nn.Module):
@@ -51,10 +52,10 @@ class PreBlock(Block):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D)."""
-        x = x + self.kept(self.attn(self.attn_norm(x), context), context)
+        x = add(x, self.kept(self.attn(self.attn_norm(x), context), context))
         if self.sees_memory(context):
-            x = x + self.kept(self.cross(self.cross_norm(x), context), context)
-        return x + self.kept(self.mlp(self.mlp_norm(x), context), context)
+            x = add(x, self.kept(self.cross(self.cross_norm(x), context), context))
+        return add(x, self.kept(self.mlp(self.mlp_norm(x), context), context))
 
     def kept(self, x: Tensor, context: Context) -> Tensor:
         """Return what is left of an organ's result while training; else all of it."""
@@ -96,10 +97,10 @@ class PostBlock(Block):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(N, D) → (N, D)."""
-        x = self.attn_norm(x + self.dropout(self.attn(x, context)))
+        x = self.attn_norm(add(x, self.dropout(self.attn(x, context))))
         if self.sees_memory(context):
-            x = self.cross_norm(x + self.dropout(self.cross(x, context)))
-        return self.mlp_norm(x + self.dropout(self.mlp(x, context)))
+            x = self.cross_norm(add(x, self.dropout(self.cross(x, context))))
+        return self.mlp_norm(add(x, self.dropout(self.mlp(x, context))))
 
 
 class SandwichBlock(Block):

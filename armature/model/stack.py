@@ -13,6 +13,7 @@ from armature.layers.bias import Bias
 from armature.layers.cache import Cache
 from armature.layers.context import Context, Record
 from armature.layers.embed import Inputs
+from armature.layers.memory import reused
 
 
 class Stack(nn.Module):
@@ -73,6 +74,12 @@ class Stack(nn.Module):
 
     def run(self, x: Tensor, context: Context) -> Tensor:
         """Send embedded tokens (N, D) through the blocks and the norm."""
+        if torch.compiler.is_compiling():
+            return self._run(x, context)
+        with reused():
+            return self._run(x, context)
+
+    def _run(self, x: Tensor, context: Context) -> Tensor:
         wanted, kept = context.record.states, context.record.kept_states
         for step, index in enumerate(self.schedule):
             if step in wanted:
