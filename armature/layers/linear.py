@@ -45,30 +45,35 @@ _UNPACKED = 1 << 20  # numbers of a weight from which on packing it costs more t
 
 
 def _onednn(x: Tensor, weight: Tensor, *, fused: bool = False) -> Callable[..., Tensor] | None:
-    """Return oneDNN's product where it is the fastest for an input that `plain` has passed."""
+    """Return oneDNN's product where it is the fastest for an input that `_large` has passed."""
     few = x.numel() <= _ROWS * x.shape[-1]
-    suits = _ALWAYS or (few and (fused or weight.numel() > _UNPACKED))
-    return _ONEDNN if suits and x.numel() * weight.shape[0] > _WORTH_IT else None
+    return _ONEDNN if _ALWAYS or (few and (fused or weight.numel() > _UNPACKED)) else None
+
+
+def _large(x: Tensor, weight: Tensor) -> bool:
+    """Whether it matters which product maps (…, D): plain numbers, and enough of them."""
+    return x.numel() * weight.shape[0] > _WORTH_IT and plain(x, weight)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Map (…, D) to (…, rows) by the fastest product that fits: weight (rows, D), bias (rows,)."""
-    if not plain(x, weight):
+    if not _large(x, weight):
         return F.linear(x, weight, bias)
     onednn = _onednn(x, weight)
     if onednn is not None:
         return onednn(x, weight, bias, "none", [], "")
-    flat = x.reshape(-1, x.shape[-1])
-    out = pooled(len(flat), len(weight))
-    if out is None and len(flat) * len(weight) >= HUGE:
-        out = empty(len(flat), len(weight))
+    rows, width = x.numel() // x.shape[-1], weight.shape[0]
+    out = pooled(rows, width)
+    if out is None and rows * width >= HUGE:
+        out = empty(rows, width)
     if out is None:
         return F.linear(x, weight, bias)
+    flat = x.reshape(rows, -1)
     if bias is None:
         torch.mm(flat, weight.T, out=out)
     else:
         torch.addmm(bias, flat, weight.T, out=out)
-    return out.view(*x.shape[:-1], -1)
+    return out.view(*x.shape[:-1], width)
 
 
 class _Plans(threading.local):
@@ -126,7 +131,7 @@ class Linear(nn.Linear):
         if not self.unwatched:
             return act(self(input))
         fused = None if type(self) is not Linear or self._suits(input) else FUSED.get(act)
-        if fused and plain(input, self.weight):
+        if fused and _large(input, self.weight):
             onednn = _onednn(input, self.weight, fused=True)
             if onednn is not None:
                 return onednn(input, self.weight, self.bias, fused[0], [], fused[1])

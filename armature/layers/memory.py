@@ -88,5 +88,5 @@ def plain(x: Tensor, y: Tensor) -> bool:
 
 def add(x: Tensor, y: Tensor) -> Tensor:
     """Return x + y, both of one shape."""
-    out = pooled(*x.shape) if plain(x, y) else None
+    out = pooled(*x.shape) if x.numel() >= _LARGE and plain(x, y) else None
     return x + y if out is None else torch.add(x, y, out=out)
