@@ -227,19 +227,20 @@ class BatchEncoding(UserDict[str, Any]):
                     f"`to` takes a device such as 'cuda:0' or a torch dtype, not {one!r}."
                 )
 
-        def moved(value: Any) -> Any:
-            if isinstance(value, torch.Tensor):
-                kind = dtype if value.is_floating_point() else None
-                return value.to(device=device, dtype=kind, non_blocking=non_blocking)
-            if isinstance(value, BatchEncoding):
-                return value.to(device=device, dtype=dtype, non_blocking=non_blocking)
-            if isinstance(value, list) and value and isinstance(value[0], BatchEncoding):
-                return [moved(one) for one in value]  # labels of pictures
-            return value
-
         for key, value in self.data.items():
-            self.data[key] = moved(value)
+            self.data[key] = _moved(value, device, dtype, non_blocking)
         return self
+
+
+def _moved(value: Any, device: Any, dtype: Any, non_blocking: bool) -> Any:  # noqa: FBT001
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        kind = dtype if value.is_floating_point() else None
+        return value.to(device=device, dtype=kind, non_blocking=non_blocking)
+    if isinstance(value, list) and value and isinstance(value[0], BatchEncoding):
+        return [one.to(device=device, dtype=dtype) for one in value]  # labels of pictures
+    return value
 
 
 def _from_end(index: int, row: Encoding) -> int:
