@@ -217,3 +217,35 @@ def padded(labels: Labels, old: Size, new: Size, *, shares: bool) -> Labels:
         room = ((0, 0), (0, new[0] - old[0]), (0, new[1] - old[1]))
         found["masks"] = np.pad(found["masks"], room)
     return found
+
+
+def divided(
+    numbers: np.ndarray, classes: Mapping[int, int] | None, ignored: int | None, *, reduce: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mask (n, height, width) for each number of a map, and the class (n,) of each.
+
+    Args:
+        numbers: (height, width).
+        classes: of each number; None: numbers are classes.
+        ignored: the number of pixels that count for nothing.
+        reduce: 0 counts for nothing, and classes are one less.
+
+    Raises:
+        ArgumentError: nothing counts for nothing, or a number has no class.
+    """
+    if reduce:
+        if ignored is None:
+            raise ArgumentError("do_reduce_labels=True needs ignore_index: what becomes of 0")
+        numbers = np.where(numbers == 0, ignored, numbers - 1)
+    known = np.unique(numbers)
+    known = known[known != ignored] if ignored is not None else known
+    masks = (numbers == known[:, None, None]).astype(np.float32)
+    if classes is None:
+        return masks, known.astype(np.int64)
+    less = int(reduce)
+    try:
+        return masks, np.array([classes[int(x) + less] - less for x in known], np.int64)
+    except KeyError as error:
+        raise ArgumentError(
+            f"a segmentation map has {error.args[0]}, which instance_id_to_semantic_id lacks"
+        ) from error

@@ -67,6 +67,16 @@ class Kind:
         return "do_reduce_labels" in self.further
 
     @property
+    def divides_maps(self) -> bool:
+        """Whether such maps become a mask for each class or thing in them."""
+        return "ignore_index" in self.further
+
+    @property
+    def pads(self) -> bool:
+        """Whether pictures of different shapes are padded to one, where that is asked for."""
+        return "pad_batch" in self.steps
+
+    @property
     def reads_boxes(self) -> bool:
         """Whether pictures may come with boxes that people marked in them."""
         return "do_convert_annotations" in self.further

@@ -39,6 +39,8 @@ from armature.inputs.tensors import stacked
 if TYPE_CHECKING:
     from armature.checkpoint.hub import Source
 
+Ids = Mapping[int, int]  # numbers in a map → their classes
+
 # Older names of settings.
 _OLDER = {
     "reduce_labels": "do_reduce_labels",
@@ -67,7 +69,7 @@ class ImageProcessor(Preprocessor):
     @property
     def model_input_names(self) -> list[str]:
         """Return the names of what it makes."""
-        return ["pixel_values", *(["pixel_mask"] if "pad_batch" in self.kind.steps else [])]
+        return ["pixel_values", *(["pixel_mask"] if self.kind.pads else [])]
 
     # ------------------------------------------------------------------ use
 
@@ -81,6 +83,7 @@ class ImageProcessor(Preprocessor):
         annotations: Any = None,
         return_segmentation_masks: bool | None = None,
         masks_path: str | Path | None = None,
+        instance_id_to_semantic_id: Ids | list[Ids] | None = None,
         **overrides: Any,
     ) -> BatchEncoding:
         """Make of one or several pictures what a model reads.
@@ -94,11 +97,14 @@ class ImageProcessor(Preprocessor):
             annotations: for each, what people marked in it, as COCO writes it.
             return_segmentation_masks: keep the masks of annotations.
             masks_path: the folder of panoptic annotations' pictures.
+            instance_id_to_semantic_id: the class of each number in the maps, of all or of each;
+                None: numbers are classes.
             overrides: settings of this call alone.
 
         Returns:
             pixel_values (B, C, height, width); pixel_mask (B, height, width), 0 where pictures were
-            padded; labels (B, height, width) of the maps, or one mapping for each annotation.
+            padded; labels (B, height, width) of the maps, or one mapping for each annotation; of
+            maps that are divided, mask_labels (n, height, width) and class_labels (n,) of each.
 
         Raises:
             ArgumentError: a picture cannot be read, or the sizes of the results differ, so that
@@ -111,7 +117,7 @@ class ImageProcessor(Preprocessor):
         read = [pictures.pixels(one, rgb=rgb, first=first) for one in pictures.many(images)]
         made = [self._made(image, settings) for image in read]
         found: dict[str, Any] = {"pixel_values": made}
-        if settings["do_pad"] and "pad_batch" in self.kind.steps:
+        if self._pads(settings):
             found = _padded(made, settings.get("pad_size"))
         if annotations is not None:
             sizes = [
@@ -121,6 +127,10 @@ class ImageProcessor(Preprocessor):
             found["labels"] = self._labels(annotations, sizes, settings, how, return_tensors)
         if segmentation_maps is not None:
             found["labels"] = self._maps(segmentation_maps, settings, len(found["pixel_values"]))
+        divided = {}
+        if self.kind.divides_maps and "labels" in found:
+            size = found["pixel_values"][0].shape[1:]
+            divided = _divided(found.pop("labels"), instance_id_to_semantic_id, settings, size)
         if return_tensors is not None:
             found = {
                 key: arrays
@@ -128,6 +138,11 @@ class ImageProcessor(Preprocessor):
                 else _stacked(key, arrays, return_tensors)
                 for key, arrays in found.items()
             }
+            divided = {
+                key: [_stacked(key, [one], return_tensors)[0] for one in arrays]
+                for key, arrays in divided.items()
+            }
+        found |= divided
         if settings.get("apply_ocr"):
             found |= self._words(images, settings)
         return BatchEncoding(found)
@@ -142,12 +157,16 @@ class ImageProcessor(Preprocessor):
         settings, blank = self._with({}), np.zeros((3, height, width), np.uint8)
         inner = self._made(blank, settings | {"do_center_crop": False, "do_pad": False}).shape[1:]
         outer, share = self._made(blank, settings).shape[1:], 0.5
-        if settings["do_pad"] and "pad_batch" in self.kind.steps:
+        if self._pads(settings):
             size = settings.get("pad_size")
             outer, share = outer if size is None else (size["height"], size["width"]), 0.0
         before = [share * (old - new) / old for old, new in zip(inner, outer, strict=True)]
         after = [at + new / old for at, old, new in zip(before, inner, outer, strict=True)]
         return before[0], before[1], after[0], after[1]
+
+    def _pads(self, settings: Mapping[str, Any]) -> bool:
+        """Say whether pictures are padded; HF: those with divided maps are, whatever is asked."""
+        return self.kind.pads and (settings["do_pad"] or self.kind.divides_maps)
 
     def _words(self, images: Any, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the words of pictures of pages, and their boxes."""
@@ -200,7 +219,8 @@ class ImageProcessor(Preprocessor):
                     f"a segmentation map has {len(classes)} channels: give one class for each "
                     "pixel, (height, width)"
                 )
-            classes = reduce_labels(classes) if settings["do_reduce_labels"] else classes
+            if settings["do_reduce_labels"] and not self.kind.divides_maps:
+                classes = reduce_labels(classes)
             for step in self.kind.steps:
                 if step in MAP_STEPS and settings[STEPS[step][0]]:
                     classes = STEPS[step][1](classes, settings)
@@ -276,6 +296,28 @@ def _padded(images: list[np.ndarray], asked: sizes.Size | None) -> dict[str, Any
         mask[: image.shape[1], : image.shape[2]] = 1
         masks.append(mask)
     return {"pixel_values": [pad(image, size) for image in images], "pixel_mask": masks}
+
+
+def _divided(
+    maps: list[np.ndarray],
+    ids: Ids | list[Ids] | None,
+    settings: Mapping[str, Any],
+    size: tuple[int, int],
+) -> dict[str, list[np.ndarray]]:
+    """Return the masks and classes of what is in each map; masks are padded to a size."""
+    ignored, found = settings["ignore_index"], {"mask_labels": [], "class_labels": []}
+    each = ids if isinstance(ids, list) else [ids] * len(maps)
+    if len(each) != len(maps):
+        raise ArgumentError(
+            f"there are {len(maps)} segmentation_maps, but {len(each)} instance_id_to_semantic_id"
+        )
+    for one, classes in zip(maps, each, strict=True):
+        masks, kinds = annotated.divided(one, classes, ignored, reduce=settings["do_reduce_labels"])
+        room = ((0, 0), *((0, new - old) for old, new in zip(one.shape, size, strict=True)))
+        # HF: padding of masks has the number of pixels that count for nothing.
+        found["mask_labels"].append(np.pad(masks, room, constant_values=ignored or 0))
+        found["class_labels"].append(kinds)
+    return found
 
 
 def _stacked(name: str, arrays: list[np.ndarray], kind: str) -> Any:

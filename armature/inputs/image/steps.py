@@ -69,7 +69,9 @@ def _within(image: np.ndarray, s: Settings) -> np.ndarray:
 
 
 def _floored(image: np.ndarray, s: Settings) -> np.ndarray:
-    """YOLOS: both sides are rounded down to multiples of 16."""
+    """YOLOS: both sides are rounded down to multiples of 16, unless the size names them."""
+    if "shortest_edge" not in s["size"]:
+        return _resize(image, s)
     height, width = sizes.target(*_sides(image), s["size"])
     return _resize(image, s, (height // 16 * 16, width // 16 * 16))
 

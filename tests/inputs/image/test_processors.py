@@ -262,3 +262,36 @@ def test_too_narrow_pictures_are_refused(tmp_path):
 )
 def test_sizes_are_what_their_words_say(size, height, width, expected):
     assert sizes.target(height, width, size) == expected
+
+
+def test_maps_of_query_models_become_a_mask_for_each_class():
+    kind = image_processor_class("Mask2FormerImageProcessor")
+    small = {"do_resize": False, "do_pad": False}
+    photos, maps = [Image.new("RGB", (5, 4)), Image.new("RGB", (3, 6))], []
+    for height, width in ((4, 5), (6, 3)):
+        maps.append(np.arange(height * width).reshape(height, width) % 3)
+    found = kind(**small)(photos, segmentation_maps=maps, return_tensors="pt")
+    assert [*found] == ["pixel_values", "pixel_mask", "mask_labels", "class_labels"]
+    assert found["pixel_values"].shape == (2, 3, 6, 5)  # padded, whatever is asked
+    assert [tuple(one.shape) for one in found["mask_labels"]] == [(3, 6, 5)] * 2
+    assert found["mask_labels"][0].sum() == 20
+    assert [one.tolist() for one in found["class_labels"]] == [[0, 1, 2]] * 2
+    reduced = kind(**small, do_reduce_labels=True, ignore_index=9)
+    found = reduced(photos[0], segmentation_maps=maps[0], instance_id_to_semantic_id={1: 8, 2: 4})
+    assert found["class_labels"][0].tolist() == [7, 3]
+    np.testing.assert_array_equal(found["mask_labels"][0], [maps[0] == 1, maps[0] == 2])
+    with pytest.raises(ArgumentError, match="ignore_index"):
+        kind(do_reduce_labels=True)(photos[0], segmentation_maps=maps[0])
+    with pytest.raises(ArgumentError, match="map has 2"):
+        reduced(photos[0], segmentation_maps=maps[0], instance_id_to_semantic_id={1: 0})
+    with pytest.raises(ArgumentError, match="1 instance_id_to_semantic_id"):
+        reduced(photos, segmentation_maps=maps, instance_id_to_semantic_id=[{}])
+
+
+def test_only_edges_are_rounded_for_yolos():
+    kind = image_processor_class("YolosImageProcessor")
+    picture = Image.new("RGB", (50, 30))
+    edges = {"shortest_edge": 40, "longest_edge": 60}
+    assert kind(size=edges)(picture)["pixel_values"][0].shape == (3, 32, 48)
+    for size in ({"height": 41, "width": 57}, {"max_height": 41, "max_width": 95}):
+        assert kind(size=size)(picture)["pixel_values"][0].shape[1] == 41
