@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from armature.arch import detr, renamed
 from armature.arch._queried import queried
 from armature.config import Config
@@ -12,7 +15,19 @@ LIKE = detr
 
 def spec(c: Config) -> Own:
     """Return the anatomy."""
-    return Own(lambda: queried(c, Pre))
+    return Own(lambda: queried(c, Pre, _body()))
+
+
+@cache
+def _body() -> Any:
+    from armature.model.queried import Queried
+
+    class Body(Queried):
+        """HF: nobody can say where queries start, or which of them the others see."""
+
+        takes = (*Queried.takes[:2], "encoder_outputs")
+
+    return Body
 
 
 def names(c: Config) -> dict[str, str]:

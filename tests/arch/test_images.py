@@ -60,6 +60,12 @@ def test_bad_images_are_refused(given, error, words):
         opened("vit/classes")(**given)
 
 
+def test_queries_start_where_the_reference_lets_them():
+    model, (given, _) = opened("table_transformer/boxes"), recorded("table_transformer/boxes")
+    with pytest.raises(UnknownArgumentError, match="decoder_inputs_embeds"):
+        model(pixel_values=given["pixel_values"], decoder_inputs_embeds=torch.zeros(1, 1, 1))
+
+
 def test_hidden_patches_are_counted():
     model = opened("vit/masked")
     pixels = torch.zeros(1, 3, 24, 24)
