@@ -9,7 +9,7 @@ from typing import Any
 from armature.errors import ConfigError
 
 Size = dict[str, int]
-"""`height` and `width`; or `shortest_edge`, perhaps with `longest_edge`; or both `max_…`."""
+"""`height` and `width`; or one or both of `shortest_edge`, `longest_edge`; or both `max_…`."""
 
 WORDS = ("height", "width", "shortest_edge", "longest_edge", "max_height", "max_width")
 _MOST = 1 << 15
@@ -56,6 +56,9 @@ def target(height: int, width: int, size: Size) -> tuple[int, int]:
         return between(height, width, size["shortest_edge"], size["longest_edge"])
     if "shortest_edge" in size:
         return by_shortest(height, width, size["shortest_edge"])
+    if "longest_edge" in size:
+        share = size["longest_edge"] / max(height, width)
+        return round(height * share), round(width * share)
     if "max_height" in size and "max_width" in size:
         share = min(size["max_height"] / height, size["max_width"] / width)
         return int(height * share), int(width * share)

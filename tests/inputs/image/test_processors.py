@@ -256,6 +256,7 @@ def test_too_narrow_pictures_are_refused(tmp_path):
         ({"shortest_edge": 10}, 45, 20, (22, 10)),
         ({"shortest_edge": 10, "longest_edge": 15}, 20, 45, (7, 15)),
         ({"shortest_edge": 20, "longest_edge": 90}, 20, 45, (20, 45)),
+        ({"longest_edge": 30}, 20, 45, (13, 30)),
         ({"max_height": 10, "max_width": 10}, 20, 45, (4, 10)),
         ({"height": 3, "width": 4}, 20, 45, (3, 4)),
     ],
