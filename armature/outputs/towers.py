@@ -21,7 +21,7 @@ from armature.outputs import tasks
 from armature.outputs.heads import build_head
 from armature.outputs.images import see
 from armature.outputs.picking import Given, columns
-from armature.outputs.results import BaseModelOutputWithPooling
+from armature.outputs.results import BaseModelOutputWithPooling, ImageModelOutput
 
 
 class Tower(nn.Module):
@@ -58,9 +58,7 @@ class Tower(nn.Module):
     def forward(self, given: Mapping[str, Any], asked: Asked) -> BaseModelOutputWithPooling:
         """Return the states that a call's arguments lead to, and the vector made of them."""
         if isinstance(self.body, Pyramid):
-            found = see(self.body, self.head, given, asked)
-            found.pop("reshaped_hidden_states")
-            return BaseModelOutputWithPooling(**found)
+            return ImageModelOutput(**see(self.body, self.head, given, asked))
         ids, embed = given.get("input_ids"), self.body.embed
         if hasattr(embed, "open"):
             inputs, ids = embed.open(given), None

@@ -22,8 +22,6 @@ class CaptionOptions(Options):
 
     prompt: str | None = None
     """What the text begins with, where the model can be told."""
-    timeout: float | None = None
-    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of `generate()`."""
 

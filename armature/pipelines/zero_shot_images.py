@@ -26,8 +26,6 @@ class PictureLabelOptions(Options):
     """Makes a statement of a label, which stands where {} is."""
     tokenizer_kwargs: dict[str, Any] | None = None
     """How the tokenizer reads the statements."""
-    timeout: float | None = None
-    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
 
     def check(self) -> None:
         """Raise ArgumentError for a value that makes no sense."""

@@ -152,6 +152,7 @@ KINDS: dict[str, Kind] = {
     ),
     "Segformer": Kind(
         {**_resized(_square(512), BILINEAR), **SCALED, **IMAGENET},
+        steps=("resize", "rescale", "normalize"),
         further={"do_reduce_labels": False},
     ),
     "DPT": Kind(

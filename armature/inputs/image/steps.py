@@ -39,7 +39,10 @@ def _larger(image: np.ndarray, s: Settings) -> np.ndarray:
     share, size = s["crop_pct"], s["size"]
     if share is None:
         return _resize(image, s)
-    sides = [int(side / share) for side in size.values()]
+    if "shortest_edge" not in size and not {"height", "width"} <= set(size):
+        raise ConfigError(f"`size` is {dict(size)}: give it shortest_edge, or height and width")
+    edge = size.get("shortest_edge")
+    sides = [int(side / share) for side in (size.values() if edge is None else [edge])]
     if len(set(sides)) == 1:
         return _resize(image, s, sizes.by_shortest(*_sides(image), sides[0]))
     return _resize(image, s, (int(size["height"] / share), int(size["width"] / share)))
@@ -87,9 +90,9 @@ def _edge(s: Settings) -> int:
 
 
 def _crop(image: np.ndarray, s: Settings) -> np.ndarray:
-    size = s["crop_size"]
+    size = s["crop_size"] or {}
     if not {"height", "width"} <= set(size):
-        raise ConfigError(f"`crop_size` is {dict(size)}: give it height and width")
+        raise ConfigError(f"`crop_size` is {s['crop_size']}: give it height and width")
     return t.crop(image, (size["height"], size["width"]))
 
 
