@@ -231,7 +231,11 @@ class StackSteps:
         lengths = torch.tensor([len(text) for text in self._texts], device=device)
         real = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
         layout = Layout.of(real, (len(lengths), real.shape[1]), device)
-        self._prompt = Inputs(layout, tokens=torch.cat(self._texts))
+        further = {  # such as an image beside each text
+            name: x[self._order.to(x.device) % len(x)] if isinstance(x, Tensor) and x.dim() else x
+            for name, x in prompt.further.items()
+        }
+        self._prompt = Inputs(layout, tokens=torch.cat(self._texts), further=further)
         self.cache.forget()
         scores = self.start()
         self._prompt, self._stale = prompt, False
