@@ -108,7 +108,7 @@ def test_a_tower_may_be_a_pyramid():
         PAIRS.parent / "swin" / "placed", PAIRS / "clip-text", projection_dim=5
     )
     given = {
-        "input_ids": recorded("clip")[0]["input_ids"],
+        "input_ids": recorded("pairs/clip")[0]["input_ids"],
         "pixel_values": torch.randn(1, 3, 24, 24),
     }
     assert model(**given).vision_model_output.reshaped_hidden_states is None
