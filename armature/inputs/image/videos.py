@@ -18,12 +18,19 @@ class Videos(Base):
     """Reads videos, each of them a list of pictures, or an array (frames, …) of them."""
 
     def __call__(  # type: ignore[override]
-        self, videos: Any, return_tensors: str | None = None, **overrides: Any
+        self,
+        videos: Any = None,
+        return_tensors: str | None = None,
+        *,
+        images: Any = None,
+        **overrides: Any,
     ) -> BatchEncoding:
         """Make of one or several videos what a model reads.
 
         Args:
-            videos: the frames of one, as an image processor reads pictures; or several videos.
+            videos: the frames of one, as an image processor reads pictures; or several videos;
+                or a picture, which is a video of one frame.
+            images: the same by its other name.
             return_tensors: "pt", "np", or None for a list of arrays (frames, C, height, width).
             overrides: settings of this call alone.
 
@@ -33,6 +40,9 @@ class Videos(Base):
         Raises:
             ArgumentError: there is no frame, or the videos have different lengths or sizes.
         """
+        videos = images if videos is None else videos
+        if not isinstance(videos, list | tuple):
+            videos = list(videos) if getattr(videos, "ndim", 0) > 3 else [videos]
         if not len(videos):
             raise ArgumentError("There is no frame in the video: give one or more.")
         several = isinstance(videos[0], list | tuple) or getattr(videos[0], "ndim", 0) == 4
