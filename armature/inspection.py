@@ -291,12 +291,11 @@ def _head_findings(
 
 def _spellings(names: Iterable[str], aliases: Mapping[str, str]) -> set[str]:
     """Return tensor names as they stand and as they are spelled today, with all beginnings."""
-    found = set()
+    from armature.checkpoint.names import Names
+
+    found, known = set(), Names({}, aliases=aliases)
     for name in names:
-        today = name
-        for old, new in aliases.items():
-            today = today.replace(old, new)
-        for spelling in {name, today}:
+        for spelling in {name, known.canonical(name)}:
             parts = spelling.split(".")
             found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
     return found
