@@ -10,14 +10,14 @@ from typing import Any, Self
 from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.batching import Row
 from armature.pipelines.images import ImagePipeline
-from armature.pipelines.options import Options
+from armature.pipelines.options import PictureOptions
 
 _LENGTH = 20  # tokens of a text where nothing says how many, the first ones counted
 _CALLBACKS = ("generation_config", "logits_processor", "stopping_criteria", "seed")
 
 
 @dataclass(frozen=True)
-class CaptionOptions(Options):
+class CaptionOptions(PictureOptions):
     """What image-to-text can be told: these, and every setting of `generate()`."""
 
     prompt: str | None = None

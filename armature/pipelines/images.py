@@ -17,8 +17,8 @@ from armature.pipelines.classification import (
     function_of,
     scores_of,
 )
-from armature.pipelines.options import Options
-from armature.pipelines.pictures import Labels
+from armature.pipelines.options import PictureOptions
+from armature.pipelines.pictures import Attention, Labels
 
 _PATCH = 16 * 16  # pixels that cost about as much as a token of a text
 
@@ -40,7 +40,6 @@ class ImagePipeline(Pipeline):
     def named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return options by their names of today."""
         named = super().named(given)
-        named.pop("timeout", None)  # pictures are never fetched here
         if "images" in named:  # the other name of what is read
             named["inputs"] = named.pop("images")
         return named
@@ -99,6 +98,31 @@ class ImagePipeline(Pipeline):
         """Return what the model says of images (B, C, height, width)."""
         return self.model(**inputs)
 
+    def attention(
+        self, picture: Any, *, layer: int = -1, head: int | None = None, token: int | None = None
+    ) -> Attention:
+        """Return how much the model looks at each place of a picture: it draws itself upon it.
+
+        Args:
+            picture: one of what the pipeline takes.
+            layer: which layer looks; of a detector, which layer of its queries.
+            head: which of its heads; None: the mean of all.
+            token: which token, or which query of a detector; None: the token that stands for the
+                picture, or where there is none, the mean of all.
+
+        Raises:
+            ArgumentError: there is no such layer, head or token, or the model looks at no places.
+        """
+        import torch
+
+        from armature.pipelines.looks import looked
+
+        row = self.prepare([picture], self.options)[0]
+        with torch.inference_mode():
+            shares = looked(self.model, next(self.tensors([row])), layer, head, token)
+        window = self.processor.window(*row.facts)
+        return Attention(attention=shares.cpu().clone(), window=window).of(picture)
+
     def processed(self, rows: Sequence[Row], method: str, **given: Any) -> list[Any]:
         """Return what the image processor makes of the model's results, one for each picture.
 
@@ -114,11 +138,16 @@ class ImagePipeline(Pipeline):
         return made
 
 
+@dataclass(frozen=True)
+class ImageLabelOptions(LabelOptions, PictureOptions):
+    """What image-classification can be told."""
+
+
 class ImageClassificationPipeline(ImagePipeline):
     """Labels pictures: `[{"label": "cat", "score": 0.9}, …]`, best first."""
 
     default_task = "image-classification"
-    options_type = LabelOptions
+    options_type = ImageLabelOptions
 
     @classmethod
     def named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +166,7 @@ class ImageClassificationPipeline(ImagePipeline):
 
 
 @dataclass(frozen=True)
-class ImageFeatureOptions(Options):
+class ImageFeatureOptions(PictureOptions):
     """What image-feature-extraction can be told."""
 
     return_tensors: bool = False

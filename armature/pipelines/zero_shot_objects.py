@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from armature.errors import ArgumentError
-from armature.pipelines.options import Options, positive
+from armature.pipelines.options import PictureOptions, positive
 from armature.pipelines.visual_questions import PicturedPipeline
 from armature.pipelines.zero_shot import labels_of
 
 
 @dataclass(frozen=True)
-class NamedObjectOptions(Options):
+class NamedObjectOptions(PictureOptions):
     """What zero-shot-object-detection can be told."""
 
     candidate_labels: str | Sequence[str] = ()
@@ -22,8 +22,6 @@ class NamedObjectOptions(Options):
     """Boxes with lower scores are left out."""
     top_k: int | None = None
     """How many boxes, best first; None: all."""
-    timeout: float | None = None
-    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
 
     def check(self) -> None:
         """Raise ArgumentError for a value that makes no sense."""
