@@ -97,6 +97,44 @@ def test_an_image_does_not_depend_on_its_padding(name):
     assert torch.equal(one.boxes[0], two.boxes[0])
 
 
+_CONVS = {"rpn_conv_depth": 2, "box_conv_layers": [8, 8], "norm_layer": "batch"}
+# Second versions → what their configs say, and tensors that files hold.
+SECOND = {
+    "faster_rcnn": (
+        _CONVS,
+        {
+            "backbone.fpn.inner_blocks.3.1.running_var",
+            "rpn.head.conv.1.0.bias",
+            "roi_heads.box_head.1.1.weight",
+            "roi_heads.box_head.3.bias",  # a map, behind two convolutions and what flattens them
+        },
+    ),
+    "mask_rcnn": (_CONVS, {"roi_heads.mask_head.1.1.running_mean"}),
+    "retinanet": (
+        {"norm_layer": "group", "extra_channels": 64, "box_loss": "giou"},
+        {"head.regression_head.conv.3.1.bias", "backbone.fpn.layer_blocks.0.0.bias"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_second_versions_have_more_norms(name, tmp_path):
+    told, wanted = SECOND[name]
+    kind = auto.model_class(CLASSES[name])
+    model = kind(kind.config_class(**(SMALL[name] | told))).train()
+    images, things = pictures(2)
+    loss = model(pixel_values=images, labels=things).loss
+    loss.backward()
+    assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
+    model.save_pretrained(tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert wanted <= set(stored)
+    assert "roi_heads.box_head.fc6.weight" not in stored
+    again = kind.from_pretrained(tmp_path)
+    assert not again.load_report.new
+    assert not again.load_report.unexpected
+
+
 def test_darknets_own_files_are_read(tmp_path):
     model = fresh("yolov3")
     model.save_pretrained(tmp_path)
