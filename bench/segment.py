@@ -33,7 +33,7 @@ MODELS = {
     "unet": ("Unet", {"encoder_name": "resnet18", "classes": CLASSES}, 60, 1e-3),
     "fpn": ("FPN", {"encoder_name": "resnet18", "classes": CLASSES}, 80, 1e-3),
     "pspnet": ("PSPNet", {"encoder_name": "resnet18", "classes": CLASSES}, 100, 1e-3),
-    "deeplabv3": ("DeepLabV3", DEEPLAB, 200, 2e-3),
+    "deeplabv3": ("DeepLabV3", DEEPLAB, 300, 2e-3),
     "deeplabv3plus": ("DeepLabV3Plus", DEEPLAB | {"encoder_output_stride": 16}, 100, 1e-3),
     "segnet": (
         "SegNetForSemanticSegmentation",
