@@ -150,6 +150,13 @@ class StackSteps:
         self._positions = places[ends] + 1
         return self._score(states[ends])
 
+    def rest(self, rows: Tensor) -> None:
+        """Let rows that are done, (B,) truths, but still read not pass the last position."""
+        table = getattr(self._stack.embed, "position", None)
+        if getattr(table, "size", None):
+            last = self._positions.clamp(max=table.size - table.offset - 1)
+            self._positions = torch.where(rows, last, self._positions)
+
     def step(self, tokens: Tensor) -> Tensor:
         """(B,) tokens chosen → (B, V) scores of those that follow."""
         past = self.cache.lengths
