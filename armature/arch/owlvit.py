@@ -13,6 +13,7 @@ from armature.model.spec import Own
 from armature.outputs.tasks import Contrast, TextGuidedDetector
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 DEFAULTS: dict[str, Any] = {
@@ -116,7 +117,7 @@ def _detectors() -> type[nn.Module]:
             sides = (pixels.shape[2] // patch[0], pixels.shape[3] // patch[1])
             for layer in self.boxes:
                 hidden = F.gelu(layer(hidden))
-            return x, (self.out(hidden) + self._bias(sides, x.device)).sigmoid(), sides
+            return x, (self.out(hidden) + _bias(sides, x.device)).sigmoid(), sides
 
         def _shown(self, x: Tensor, shares: Tensor) -> Tensor:
             """(B, P, D), (B, P, 4) → (B, 1, E): the patch of what fills most of each image.
@@ -138,17 +139,20 @@ def _detectors() -> type[nn.Module]:
             logits = kinds @ wanted.transpose(1, 2) + self.offset(x)
             return logits * (F.elu(self.factor(x)) + 1), kinds
 
-        def _bias(self, sides: tuple[int, int], device: torch.device) -> Tensor:
-            """Return (P, 4): boxes begin as the squares that patches are."""
-            down, across = sides
-            x = torch.arange(1, across + 1, device=device).float() / across
-            y = torch.arange(1, down + 1, device=device).float() / down
-            corner = torch.stack((x.expand(down, -1), y[:, None].expand(-1, across)), -1)
-            size = torch.tensor([1 / across, 1 / down], device=device).expand_as(corner)
-            both = torch.cat((corner, size), -1).flatten(0, 1)
-            return torch.log(both + 1e-4) - torch.log1p(-both + 1e-4)
-
     return Detector
+
+
+def _bias(sides: tuple[int, int], device: torch.device) -> Tensor:
+    """Return (P, 4): boxes begin as the squares that patches are."""
+    import torch
+
+    down, across = sides
+    x = torch.arange(1, across + 1, device=device).float() / across
+    y = torch.arange(1, down + 1, device=device).float() / down
+    corner = torch.stack((x.expand(down, -1), y[:, None].expand(-1, across)), -1)
+    size = torch.tensor([1 / across, 1 / down], device=device).expand_as(corner)
+    both = torch.cat((corner, size), -1).flatten(0, 1)
+    return torch.log(both + 1e-4) - torch.log1p(-both + 1e-4)
 
 
 PREFIX = "owlvit"
