@@ -25,11 +25,16 @@ SWIN = {"model_type": "swin", "embed_dim": 16, "depths": [1, 1, 1, 1], "num_head
 SWIN |= {"window_size": 4, "image_size": SIDE, "out_features": STAGES, "drop_path_rate": 0.0}
 DETR = {"model_type": "detr", "d_model": 32, "decoder_layers": 2, "decoder_attention_heads": 4}
 DETR |= {"decoder_ffn_dim": 64, "num_queries": 8, "dropout": 0.0}
+DEEPLAB = {"encoder_name": "resnet18", "classes": CLASSES, "encoder_depth": 3}
+DEEPLAB |= {"decoder_channels": 64, "decoder_atrous_rates": [1, 2, 3], "decoder_aspp_dropout": 0.1}
 
 # Name → class, settings, steps, rate of learning.
 MODELS = {
     "unet": ("Unet", {"encoder_name": "resnet18", "classes": CLASSES}, 60, 1e-3),
-    "fpn": ("FPN", {"encoder_name": "resnet18", "classes": CLASSES}, 60, 1e-3),
+    "fpn": ("FPN", {"encoder_name": "resnet18", "classes": CLASSES}, 80, 1e-3),
+    "pspnet": ("PSPNet", {"encoder_name": "resnet18", "classes": CLASSES}, 100, 1e-3),
+    "deeplabv3": ("DeepLabV3", DEEPLAB, 300, 2e-3),
+    "deeplabv3plus": ("DeepLabV3Plus", DEEPLAB | {"encoder_output_stride": 16}, 100, 1e-3),
     "segnet": (
         "SegNetForSemanticSegmentation",
         {"hidden_sizes": [16, 24, 32], "depths": [2, 2, 2]},

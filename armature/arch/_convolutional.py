@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from armature.arch import refuse, resnet
+from armature.arch import _encoders
 from armature.config import Config
-from armature.errors import ConfigError, nearest
+from armature.errors import ConfigError
 from armature.model.spec import Own
 from armature.outputs.tasks import Head, Segmenter
 
@@ -22,46 +23,35 @@ DEFAULTS: dict[str, Any] = {
 }
 SYNONYMS = {"num_labels": "classes"}
 UNUSED = ("_model_class", "encoder_weights")
-# Name → kind of layers, and how many there are of each size.
-ENCODERS = {
-    "resnet18": ("basic", [2, 2, 2, 2]),
-    "resnet34": ("basic", [3, 4, 6, 3]),
-    "resnet50": ("bottleneck", [3, 4, 6, 3]),
-    "resnet101": ("bottleneck", [3, 4, 23, 3]),
-    "resnet152": ("bottleneck", [3, 8, 36, 3]),
-}
-NAMES: dict[str, Any] = {
-    "decoder": "decoder",
-    **{f"encoder.{ours}": theirs for ours, theirs in resnet.timm_rows("encoder.").items()},
-}
+NAMES: dict[str, Any] = {"decoder": "decoder"}
 
 
-def body(c: Config, decoder: str, *, any_size: bool = False) -> Own:
-    """Return the anatomy, with a decoder by its class's name.
+def names(c: Config) -> dict[str, Any]:
+    """Return our names → the disk's."""
+    name = str(c.encoder_name)
+    rows = _encoders.find(name).rows(name).items()
+    return NAMES | {f"encoder.{ours}": f"encoder.{theirs}" for ours, theirs in rows}
+
+
+def body(c: Config, decoder: str, *, any_size: bool = False, least: int = 1, **how: Any) -> Own:
+    """Return the anatomy, with a decoder by its class's name, made with these arguments.
 
     Raises:
-        ConfigError: the encoder is not known here.
+        ConfigError: the encoder is not known, or has too few maps for the decoder, or too many.
     """
     name = str(c.encoder_name)
-    if name not in ENCODERS:
+    if not least <= int(c.encoder_depth) <= 5:
         raise ConfigError(
-            f"config.json: the encoder {name!r} is not known here.{nearest(name, ENCODERS)}\n"
-            f"  → known: {', '.join(ENCODERS)}"
+            f"config.json: encoder_depth is {c.encoder_depth}, but should be {least} to 5"
         )
-    if c.get("decoder_use_norm") not in (None, True, False, "batchnorm", "identity"):
-        refuse(c, decoder_use_norm="batchnorm")
+    kind = _encoders.find(name)
 
     def make() -> Any:
         from armature.model import conv_decoders
         from armature.outputs.conv_segmenters import ConvSegmenter
 
-        kind, depths = ENCODERS[name]
-        widths = [64, 128, 256, 512]
-        settings = {"layer_type": kind, "depths": depths, "num_channels": c.in_channels}
-        settings["hidden_sizes"] = [x * (4 if kind == "bottleneck" else 1) for x in widths]
-        words = {"defaults": resnet.DEFAULTS | settings}
-        encoder = resnet.spec(type("EncoderConfig", (Config,), words)())
-        made = ConvSegmenter(encoder, getattr(conv_decoders, decoder), c)
+        encoder = kind.encoder(name, int(c.in_channels))
+        made = ConvSegmenter(encoder, partial(getattr(conv_decoders, decoder), **how), c)
         made.any_size = any_size
         return made
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from armature.arch import find
+from armature.arch import find, refuse
 from armature.config import Config
 
 # fmt: off
@@ -14,6 +15,7 @@ SHARED: dict[str, Any] = {
     "downsample_in_first_stage": False, "downsample_in_bottleneck": False,
     "frozen_norms": True,
     "pyramid_width": 256,
+    "norm_layer": None,  # behind convolutions of the pyramid and of heads: null, "batch" or "group"
     "min_size": 800, "max_size": 1333, "size_divisor": 32,
     "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
     "num_labels": 91,
@@ -21,7 +23,23 @@ SHARED: dict[str, Any] = {
 # fmt: on
 
 
-def parts(c: Config, stages: tuple[int, ...], extra: str) -> tuple[Any, Any, Any]:
+def norms(c: Config) -> Any:
+    """Return what makes a norm of a width, or None.
+
+    Raises:
+        ConfigError: there are no such norms.
+    """
+    from torch.nn import GroupNorm
+
+    from armature.layers.conv import BatchNorm
+
+    kinds = {None: None, "batch": BatchNorm, "group": partial(GroupNorm, 32)}
+    if c.norm_layer not in kinds:
+        refuse(c, norm_layer=None)
+    return kinds[c.norm_layer]
+
+
+def parts(c: Config, stages: tuple[int, ...], extra: str, norm: Any = None) -> tuple[Any, ...]:
     """Build what resizes images, the ResNet, and the feature pyramid on some of its stages."""
     from armature.layers import feature_pyramid
     from armature.layers.conv import freeze
@@ -33,9 +51,9 @@ def parts(c: Config, stages: tuple[int, ...], extra: str) -> tuple[Any, Any, Any
     body = freeze(body) if c.frozen_norms else body
     width = c.pyramid_width
     further = getattr(feature_pyramid, extra)
-    more = further(width, width) if extra == "Strided" else further()
+    more = further(c.extra_channels or width, width) if extra == "Strided" else further()
     channels = [body.channels[stage] for stage in stages]
-    return photos, body, feature_pyramid.FeaturePyramid(channels, width, more)
+    return photos, body, feature_pyramid.FeaturePyramid(channels, width, more, norm)
 
 
 def rows() -> dict[str, str]:
@@ -44,6 +62,8 @@ def rows() -> dict[str, str]:
     return {f"pyramid.{ours}": theirs for ours, theirs in found.items()} | {
         "neck.inner.{i}": "backbone.fpn.inner_blocks.{i}.0",
         "neck.out.{i}": "backbone.fpn.layer_blocks.{i}.0",
+        "neck.inner_norm.{i}": "backbone.fpn.inner_blocks.{i}.1",
+        "neck.out_norm.{i}": "backbone.fpn.layer_blocks.{i}.1",
         "neck.extra.first": "backbone.fpn.extra_blocks.p6",
         "neck.extra.second": "backbone.fpn.extra_blocks.p7",
     }

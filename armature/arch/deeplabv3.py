@@ -1,4 +1,4 @@
-"""DeepLab v3 (Chen et al., 2017) on a ResNet, in files of segmentation_models_pytorch."""
+"""DeepLab v3 (Chen et al., 2017) in files of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def _stretch(c: Config) -> int:
 
 PREFIX = ""
 NAMES = shared.NAMES
+names = shared.names
 ALIASES = {"decoder.0": "decoder.aspp", "decoder.1": "decoder.conv", "decoder.2": "decoder.bn"}
 UNUSED = shared.UNUSED
 

@@ -1,4 +1,4 @@
-"""DeepLab v3+ (Chen et al., 2018) on a ResNet, in files of segmentation_models_pytorch."""
+"""DeepLab v3+ (Chen et al., 2018) in files of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ SYNONYMS = shared.SYNONYMS
 
 def spec(c: Config) -> Own:
     """Return the anatomy."""
-    return shared.body(c, "SharpenedDecoder")
+    return shared.body(c, "SharpenedDecoder", least=3)
 
 
 PREFIX = ""
 NAMES = shared.NAMES
+names = shared.names
 UNUSED = shared.UNUSED
 
 HEADS = {"DeepLabV3Plus": shared.head(1, lambda c: c.upsampling)}

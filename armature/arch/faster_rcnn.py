@@ -1,10 +1,15 @@
-"""Faster R-CNN (Ren et al., 2015): boxes proposed on a feature pyramid, each looked at again."""
+"""Faster R-CNN (Ren et al., 2015): boxes proposed on a feature pyramid, each looked at again.
+
+Files have torchvision's names. Its second version (`fasterrcnn_resnet50_fpn_v2`) means
+`rpn_conv_depth` 2, `box_conv_layers` [256, 256, 256, 256], `norm_layer` "batch" and `frozen_norms`
+false.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from armature.arch._photographed import BUFFERS, OLDER, SHARED, UNREAD, parts, rows
+from armature.arch._photographed import BUFFERS, OLDER, SHARED, UNREAD, norms, parts, rows
 from armature.config import Config
 from armature.model.spec import Own
 from armature.outputs.tasks import Base, ObjectDetector
@@ -16,10 +21,11 @@ DEFAULTS: dict[str, Any] = {
     "aspect_ratios": [[0.5, 1.0, 2.0]] * 5,
     "rpn_pre_nms_top_n_train": 2000, "rpn_pre_nms_top_n_test": 1000,
     "rpn_post_nms_top_n_train": 2000, "rpn_post_nms_top_n_test": 1000,
-    "rpn_nms_thresh": 0.7, "rpn_score_thresh": 0.0,
+    "rpn_conv_depth": 1, "rpn_nms_thresh": 0.7, "rpn_score_thresh": 0.0,
     "rpn_fg_iou_thresh": 0.7, "rpn_bg_iou_thresh": 0.3,
     "rpn_batch_size_per_image": 256, "rpn_positive_fraction": 0.5,
     "box_roi_size": 7, "roi_sampling_ratio": 2, "representation_size": 1024,
+    "box_conv_layers": [],  # with any, one map follows them instead of two
     "box_score_thresh": 0.05, "box_nms_thresh": 0.5, "box_detections_per_img": 100,
     "box_fg_iou_thresh": 0.5, "box_bg_iou_thresh": 0.5,
     "box_batch_size_per_image": 512, "box_positive_fraction": 0.25,
@@ -66,23 +72,35 @@ def regions(c: Config) -> tuple[Any, ...]:
         Matcher(c.box_fg_iou_thresh, c.box_bg_iou_thresh),
         c.box_batch_size_per_image,
         c.box_positive_fraction,
+        tuple(c.box_conv_layers),
+        norms(c),
     )
-    proposals = Proposals(c.pyramid_width, c.anchor_sizes, c.aspect_ratios, picking)
-    return (*parts(c, (1, 2, 3, 4), "Halved"), proposals, judging)
+    cells = (c.anchor_sizes, c.aspect_ratios)
+    proposals = Proposals(c.pyramid_width, *cells, picking, c.rpn_conv_depth)
+    return (*parts(c, (1, 2, 3, 4), "Halved", norms(c)), proposals, judging)
 
 
 PREFIX = ""
 # fmt: off
 NAMES = rows() | {
-    "proposals.conv":   "rpn.head.conv.0.0",
+    "proposals.convs":  "rpn.head.conv",
     "proposals.scores": "rpn.head.cls_logits",
     "proposals.codes":  "rpn.head.bbox_pred",
+    "seen.{i}":         "roi_heads.box_head.{i}",
     "first":            "roi_heads.box_head.fc6",
     "second":           "roi_heads.box_head.fc7",
     "scores":           "roi_heads.box_predictor.cls_score",
     "codes":            "roi_heads.box_predictor.bbox_pred",
 }
 # fmt: on
+
+
+def names(c: Config) -> dict[str, str]:
+    """Return our names → the disk's: behind convolutions, maps are counted on."""
+    depth = len(c.box_conv_layers)
+    return NAMES | ({"first": f"roi_heads.box_head.{depth + 1}"} if depth else {})
+
+
 ALIASES = OLDER | {"rpn.head.conv": "rpn.head.conv.0.0"}
 IGNORED = BUFFERS
 UNUSED = UNREAD

@@ -1,10 +1,11 @@
-"""FPN (Kirillov et al., 2019) on a ResNet, in files of segmentation_models_pytorch."""
+"""FPN (Kirillov et al., 2019) in files of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from armature.arch import _convolutional as shared
+from armature.arch import refuse
 from armature.config import Config
 from armature.model.spec import Own
 
@@ -22,11 +23,14 @@ SYNONYMS = shared.SYNONYMS
 
 def spec(c: Config) -> Own:
     """Return the anatomy."""
-    return shared.body(c, "FeaturePyramidDecoder")
+    if c.decoder_merge_policy != "cat":
+        refuse(c, decoder_merge_policy="add")
+    return shared.body(c, "FeaturePyramidDecoder", least=3)
 
 
 PREFIX = ""
 NAMES = shared.NAMES
+names = shared.names
 UNUSED = shared.UNUSED
 
 HEADS = {"FPN": shared.head(1, lambda c: c.upsampling)}

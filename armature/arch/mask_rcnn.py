@@ -30,10 +30,17 @@ def spec(c: Config) -> Own:
 
 
 NAMES = faster_rcnn.NAMES | {
-    "convs.{i}": "roi_heads.mask_head.{i}.0",
+    "convs": "roi_heads.mask_head",
     "grow": "roi_heads.mask_predictor.conv5_mask",
     "pixels": "roi_heads.mask_predictor.mask_fcn_logits",
 }
+
+
+def names(c: Config) -> dict[str, str]:
+    """Return our names → the disk's."""
+    return NAMES | {"first": faster_rcnn.names(c)["first"]}
+
+
 ALIASES = faster_rcnn.ALIASES | {
     f"roi_heads.mask_head.mask_fcn{index + 1}": f"roi_heads.mask_head.{index}.0"
     for index in range(4)

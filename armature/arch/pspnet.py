@@ -1,4 +1,4 @@
-"""PSPNet (Zhao et al., 2016) on a ResNet, in files of segmentation_models_pytorch."""
+"""PSPNet (Zhao et al., 2016) in files of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def spec(c: Config) -> Own:
 
 PREFIX = ""
 NAMES = shared.NAMES
+names = shared.names
 UNUSED = (*shared.UNUSED, "psp_use_batchnorm")
 
 HEADS = {"PSPNet": shared.head(3, lambda c: c.upsampling)}

@@ -29,7 +29,7 @@ DEFAULTS = {
 
 def spec(c: Config) -> Pyramid:
     """Return the anatomy."""
-    return residual(c, ("basic", "bottleneck"), _stem, _block)
+    return residual(c, ("basic", "bottleneck"), stem, block)
 
 
 def residual(
@@ -55,7 +55,8 @@ def residual(
     return Pyramid(embed=Own(lambda: stem(c)), stages=tuple(stages))
 
 
-def _stem(c: Config) -> Any:
+def stem(c: Config) -> Any:
+    """Build what shrinks images to a quarter."""
     from torch import nn
 
     from armature.layers.conv import ConvNorm, Stem
@@ -65,8 +66,13 @@ def _stem(c: Config) -> Any:
     return Stem(width, first, nn.MaxPool2d(3, stride=2, padding=1))
 
 
-def _block(c: Config, inputs: int, width: int, stride: int) -> Any:
-    """Build a residual block; HF: inside of it the activation is always `relu`."""
+def block(
+    c: Config, inputs: int, width: int, stride: int, *, groups: int = 1, share: float = 0.25
+) -> Any:
+    """Build a residual block, whose middle is a share as wide and runs in groups.
+
+    HF: inside of it the activation is always `relu`.
+    """
     from armature.layers.conv import ConvNorm, Residual
 
     steps: list[Any]
@@ -77,10 +83,10 @@ def _block(c: Config, inputs: int, width: int, stride: int) -> Any:
             ConvNorm(width, width, 3),
         ]
     else:
-        inner = width // 4
+        inner = int(width * share)
         steps = [
             ConvNorm(inputs, inner, stride=stride if early else 1, act="relu"),
-            ConvNorm(inner, inner, 3, stride=1 if early else stride, act="relu"),
+            ConvNorm(inner, inner, 3, stride=1 if early else stride, groups=groups, act="relu"),
             ConvNorm(inner, width),
         ]
     changed = inputs != width or stride != 1

@@ -1,4 +1,4 @@
-"""U-Net (Ronneberger et al., 2015) on a ResNet, in files of segmentation_models_pytorch."""
+"""U-Net (Ronneberger et al., 2015) in files of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ SYNONYMS = shared.SYNONYMS
 
 def spec(c: Config) -> Own:
     """Return the anatomy."""
-    return shared.body(c, "UDecoder", any_size=True)
+    centered = str(c.encoder_name).startswith("vgg")
+    return shared.body(c, "UDecoder", any_size=True, centered=centered)
 
 
 PREFIX = ""
 NAMES = shared.NAMES
+names = shared.names
 UNUSED = (*shared.UNUSED, "decoder_use_batchnorm")
 
 HEADS = {"Unet": shared.head(3)}

@@ -1,4 +1,8 @@
-"""YOLOv3 (Redmon and Farhadi, 2018): Darknet-53 and three maps of boxes, in one pass."""
+"""YOLOv3 (Redmon and Farhadi, 2018): Darknet-53 and three maps of boxes, in one pass.
+
+The published `yolov3-spp` means `pool_sizes` [5, 9, 13]. `yolov3-tiny` means `tiny` true, `widths`
+[16, 32, 64, 128, 256, 512, 1024] and six `anchors`, [10, 14] to [344, 319].
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ DEFAULTS: dict[str, Any] = {
     "widths": [32, 64, 128, 256, 512, 1024], "depths": [1, 2, 8, 8, 4],
     "anchors": [[10, 13], [16, 30], [33, 23], [30, 61], [62, 45], [59, 119],
                 [116, 90], [156, 198], [373, 326]],
+    "tiny": False,  # maps shrink by pooling, and boxes are found on two of them
+    "pool_sizes": [],  # of squares on the coarsest map, whose largest numbers are seen, too
     "score_thresh": 0.05, "nms_thresh": 0.45, "detections_per_img": 100, "ignore_thresh": 0.7,
     "num_labels": 80,
 }
@@ -38,6 +44,8 @@ def spec(c: Config) -> Own:
                 c.nms_thresh,
                 c.detections_per_img,
                 c.ignore_thresh,
+                c.tiny,
+                tuple(c.pool_sizes),
             )
         )
 

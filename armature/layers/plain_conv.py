@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +11,13 @@ from torch.nn import functional as F
 from armature.layers.conv import BatchNorm
 from armature.layers.patches import Convolution
 
+Norms = Callable[[int], nn.Module]
 
-def row(inputs: int, outputs: int, side: int = 3, *, normed: bool = True) -> nn.Sequential:
-    """Return a convolution, a batch norm and a rectifier; without a norm, there is a bias."""
-    conv = Convolution(inputs, outputs, side, padding=side // 2, bias=not normed)
-    norm = BatchNorm(outputs) if normed else nn.Identity()
-    return nn.Sequential(conv, norm, nn.ReLU())
+
+def row(inputs: int, outputs: int, side: int = 3, norm: Norms | None = BatchNorm) -> nn.Sequential:
+    """Return a convolution, a norm and a rectifier; without a norm, there is a bias."""
+    conv = Convolution(inputs, outputs, side, padding=side // 2, bias=norm is None)
+    return nn.Sequential(conv, nn.Identity() if norm is None else norm(outputs), nn.ReLU())
 
 
 def separable(inputs: int, outputs: int, dilation: int = 1) -> nn.Sequential:

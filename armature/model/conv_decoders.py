@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -10,33 +11,52 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from armature.config import Config
+from armature.errors import ConfigError
 from armature.layers.conv import BatchNorm
 from armature.layers.patches import Convolution
-from armature.layers.plain_conv import Attended, Gathered, row, separable
+from armature.layers.plain_conv import Attended, Gathered, Norms, row, separable
 
 Maps = Sequence[Tensor]
 _SQUARES = (1, 2, 3, 6)
 
 
-def _normed(c: Config) -> bool:
-    """Return whether there are batch norms, by the setting's name of today or an older one."""
+_NORMS = {"batchnorm": BatchNorm, "instancenorm": nn.InstanceNorm2d}
+
+
+def _norms(c: Config) -> Norms | None:
+    """Return what makes norms, by the setting's name of today; an older one counts for more.
+
+    Raises:
+        ConfigError: there are no such norms.
+    """
     said = c.get("decoder_use_norm")
     for older in ("decoder_use_batchnorm", "psp_use_batchnorm"):
-        said = c.get(older) if said is None else said
-    return said not in (False, "identity")
+        said = said if c.get(older) is None else c.get(older)
+    if said is None or isinstance(said, bool):
+        said = "identity" if said is False else "batchnorm"
+    how = dict(said) if isinstance(said, Mapping) else {"type": str(said).lower()}
+    kind = how.pop("type", None)
+    if kind == "identity":
+        return None
+    if kind not in _NORMS:
+        raise ConfigError(
+            f"config.json: decoder_use_norm is {said!r}, but should be one of "
+            f"{', '.join((*_NORMS, 'identity'))}"
+        )
+    return partial(_NORMS[kind], **how)
 
 
 class Rise(nn.Module):
     """A map stretched, joined with what the encoder saw at that size, and two convolutions."""
 
     def __init__(
-        self, sizes: tuple[int, int, int], *, normed: bool, squeezed: bool, mode: str
+        self, sizes: tuple[int, int, int], *, norm: Norms | None, squeezed: bool, mode: str
     ) -> None:
         super().__init__()
         below, beside, width = sizes
-        self.conv1 = row(below + beside, width, normed=normed)
+        self.conv1 = row(below + beside, width, norm=norm)
         self.attention1 = Attended(below + beside, squeezed=squeezed)
-        self.conv2 = row(width, width, normed=normed)
+        self.conv2 = row(width, width, norm=norm)
         self.attention2 = Attended(width, squeezed=squeezed)
         self.mode = mode
 
@@ -50,19 +70,26 @@ class Rise(nn.Module):
 class UDecoder(nn.Module):
     """From the coarsest map up, each size sees what the encoder saw (Ronneberger et al., 2015)."""
 
-    def __init__(self, c: Config, channels: Sequence[int]) -> None:
+    def __init__(self, c: Config, channels: Sequence[int], *, centered: bool = False) -> None:
+        """Build it; perhaps with two convolutions on the coarsest map, before all else."""
         super().__init__()
-        beside = channels[-2:0:-1]
-        widths = list(c.decoder_channels)
-        sizes = zip([channels[-1], *widths], [*beside, 0], widths, strict=False)
-        how = {"normed": _normed(c), "mode": str(c.decoder_interpolation)}
-        squeezed = c.get("decoder_attention_type") == "scse"
-        self.blocks = nn.ModuleList(Rise(one, squeezed=squeezed, **how) for one in sizes)
+        beside, last, norm = channels[-2:0:-1], channels[-1], _norms(c)
+        widths, kind = list(c.decoder_channels), c.get("decoder_attention_type")
+        if len(widths) != len(channels) - 1 or kind not in (None, "scse"):
+            raise ConfigError(
+                f"config.json: decoder_channels are {widths} for encoder_depth {c.encoder_depth}, "
+                f"and decoder_attention_type is {kind!r}, but there should be one number for each "
+                "size, and null or 'scse'"
+            )
+        self.center = nn.Sequential(*(row(last, last, 3, norm) for _ in range(2 * centered)))
+        sizes = zip([last, *widths], [*beside, 0], widths, strict=False)
+        how = {"norm": norm, "mode": str(c.decoder_interpolation)}
+        self.blocks = nn.ModuleList(Rise(one, squeezed=kind == "scse", **how) for one in sizes)
         self.width = widths[-1]
 
     def forward(self, maps: Maps) -> Tensor:
         """Maps, the image first → (B, D, height, width) of its size."""
-        x, above = maps[-1], [*maps[-2:0:-1], None]
+        x, above = self.center(maps[-1]), [*maps[-2:0:-1], None]
         for block, beside, like in zip(self.blocks, above, maps[-2::-1], strict=True):
             x = block(x, like.shape[2:], beside)
         return x
@@ -71,10 +98,10 @@ class UDecoder(nn.Module):
 class Square(nn.Module):
     """The means of so many squares a side, spread over the map again."""
 
-    def __init__(self, inputs: int, width: int, side: int, *, normed: bool) -> None:
+    def __init__(self, inputs: int, width: int, side: int, norm: Norms | None) -> None:
         super().__init__()
         # A single place has no statistics of its own, so its norm is left out.
-        conv = row(inputs, width, 1, normed=normed and side > 1)
+        conv = row(inputs, width, 1, None if side == 1 else norm)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(side), conv)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,10 +112,10 @@ class Square(nn.Module):
 class Squares(nn.Module):
     """A map beside the means of its squares of several sizes (Zhao et al., 2016)."""
 
-    def __init__(self, width: int, *, normed: bool) -> None:
+    def __init__(self, width: int, norm: Norms | None) -> None:
         super().__init__()
         part = width // len(_SQUARES)
-        self.blocks = nn.ModuleList(Square(width, part, side, normed=normed) for side in _SQUARES)
+        self.blocks = nn.ModuleList(Square(width, part, side, norm=norm) for side in _SQUARES)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D, height, width) → (B, 2 · D, height, width)."""
@@ -100,9 +127,9 @@ class PoolingDecoder(nn.Module):
 
     def __init__(self, c: Config, channels: Sequence[int]) -> None:
         super().__init__()
-        normed, self.width = _normed(c), int(c.psp_out_channels)
-        self.psp = Squares(channels[-1], normed=normed)
-        self.conv = row(2 * channels[-1], self.width, 1, normed=normed)
+        norm, self.width = _norms(c), int(c.psp_out_channels)
+        self.psp = Squares(channels[-1], norm=norm)
+        self.conv = row(2 * channels[-1], self.width, 1, norm=norm)
         self.dropout = nn.Dropout2d(c.psp_dropout)
 
     def forward(self, maps: Maps) -> Tensor:

@@ -49,6 +49,8 @@ class Layout:
     rivals: float
     most: int
     ignored: float  # overlap from which on a box is not blamed for being found
+    tiny: bool = False  # maps shrink by pooling, and two of them have boxes
+    squares: tuple[int, ...] = ()  # sides, whose largest numbers the coarsest map's boxes see, too
 
 
 class Darknet(Composite):
@@ -64,8 +66,10 @@ class Darknet(Composite):
         self.layers = nn.ModuleDict()
         self.steps: list[tuple[str, tuple[int, ...]]] = []  # what each layer does, and with which
         self.sizes: list[int] = []  # channels of what each layer makes
-        ends = self._backbone()
-        self._heads(ends)
+        if layout.tiny:
+            self._tiny()
+        else:
+            self._heads(self._backbone())
 
     @property
     def stack(self) -> Any:
@@ -118,11 +122,48 @@ class Darknet(Composite):
                 self._conv(width, 1)
                 self._step("stretch", width)
                 self._step("join", width + self.sizes[end], len(self.steps) - 1, end)
-            for _ in range(3):
+            for pair in range(3):
                 self._conv(width, 1)
+                if pair == 1 and not place and self.layout.squares:
+                    self._squares(width)
+                    self._conv(width, 1)
                 self._conv(2 * width, 3)
             self._conv(out, 1, plain=True)
             self._step("boxes", out)
+
+    def _squares(self, width: int) -> None:
+        """Add what puts the largest numbers of squares beside a map (He et al., 2014)."""
+        here, seen = len(self.steps) - 1, []
+        for side in self.layout.squares:
+            if seen:
+                self._step("join", width, here)
+            seen.append(len(self.steps))
+            self._step("pool", width, side, 1)
+        self._step("join", width * (len(seen) + 1), *reversed(seen), here)
+
+    def _tiny(self) -> None:
+        """Add the layers of a small Darknet."""
+        *widths, last = self.layout.widths
+        out = 3 * (5 + self.layout.labels)
+        for place, width in enumerate(widths):
+            if place:
+                self._step("pool", self.sizes[-1], 2, 2)
+            self._conv(width, 3)
+        fine = len(self.steps) - 3  # before the map shrank last
+        self._step("pool", widths[-1], 2, 1)
+        self._conv(last, 3)
+        self._conv(last // 4, 1)
+        shared = len(self.steps) - 1
+        self._conv(last // 2, 3)
+        self._conv(out, 1, plain=True)
+        self._step("boxes", out)
+        self._step("join", last // 4, shared)
+        self._conv(last // 8, 1)
+        self._step("stretch", last // 8)
+        self._step("join", last // 8 + self.sizes[fine], len(self.steps) - 1, fine)
+        self._conv(last // 4, 3)
+        self._conv(out, 1, plain=True)
+        self._step("boxes", out)
 
     def order(self) -> Iterator[str]:
         """Yield the names of tensors as Darknet's own files hold them."""
@@ -147,6 +188,8 @@ class Darknet(Composite):
                 x = x + made[of[0]]
             elif kind == "join":
                 x = torch.cat([made[one] for one in of], 1)
+            elif kind == "pool":
+                x = pooled(x, *of)
             elif kind == "stretch":
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
             else:
@@ -164,9 +207,8 @@ class Darknet(Composite):
         result: dict[str, Any] = {}
         if given.get("labels") is not None:
             things = things_of(given["labels"], images)
-            for thing, (share, left, top) in zip(things, spots, strict=True):
-                shift = thing["boxes"].new_tensor([left, top, left, top])
-                thing["boxes"] = thing["boxes"] * share + shift
+            for thing, (shares, shift) in zip(things, spots, strict=True):
+                thing["boxes"] = thing["boxes"] * shares + shift
             losses = self._losses(maps, things)
             result = {"loss": torch.stack(list(losses.values())).sum(), "loss_dict": losses}
         if self.training:
@@ -202,15 +244,14 @@ class Darknet(Composite):
         return torch.cat((x[..., None], y[..., None], sides), -1)
 
     def _found(
-        self, boxes: Tensor, marks: Tensor, spot: tuple[float, int, int], size: Size
+        self, boxes: Tensor, marks: Tensor, spot: tuple[Tensor, Tensor], size: Size
     ) -> Found:
         """Return the best labels and boxes of one image, in its own pixels."""
-        how, (share, left, top) = self.layout, spot
+        how, (shares, shift) = self.layout, spot
         places, labels = torch.where(marks > how.least)
         scores = marks[places, labels]
         best = b.best(boxes[places], scores, how.rivals, labels, how.most)
-        shift = boxes.new_tensor([left, top, left, top])
-        corners = b.clipped((boxes[places[best]] - shift) / share, size)
+        corners = b.clipped((boxes[places[best]] - shift) / shares, size)
         return {"boxes": corners, "labels": labels[best], "scores": scores[best]}
 
     def _losses(self, maps: list[Tensor], things: Sequence[Found]) -> dict[str, Tensor]:
@@ -256,17 +297,26 @@ class Darknet(Composite):
         return {name: part / count for name, part in sums.items()}
 
 
-def fit(image: Tensor, side: int) -> tuple[Tensor, tuple[float, int, int]]:
-    """Fit an image (C, height, width) into the middle of a grey square.
+def pooled(x: Tensor, side: int, stride: int) -> Tensor:
+    """Return the largest numbers of squares; a square that leaves the map has fewer numbers."""
+    before = (side - 1) // 2 if stride == 1 else 0
+    after = side - 1 - before
+    x = F.pad(x, (before, after, before, after), value=-torch.inf)
+    return F.max_pool2d(x, side, stride)
+
+
+def fit(image: Tensor, side: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Fit an image (C, height, width) into the middle of a grey square, as Darknet does.
 
     Returns:
-        The square, by what the image's sides were multiplied, and its left and top there.
+        The square, and by what corners (4,) of boxes are multiplied and shifted to lie in it.
     """
     height, width = image.shape[1:]
-    share = side / max(height, width)
-    size = (max(int(height * share), 1), max(int(width * share), 1))
-    small = F.interpolate(image[None], size, mode="bilinear", align_corners=False)[0]
-    left, top = (side - size[1]) // 2, (side - size[0]) // 2
+    longest = max(height, width)
+    tall, wide = max(height * side // longest, 1), max(width * side // longest, 1)
+    small = F.interpolate(image[None], (tall, wide), mode="bilinear", align_corners=True)[0]
+    left, top = (side - wide) // 2, (side - tall) // 2
     square = image.new_full((image.shape[0], side, side), 0.5)
-    square[:, top : top + size[0], left : left + size[1]] = small
-    return square, (share, left, top)
+    square[:, top : top + tall, left : left + wide] = small
+    shares = image.new_tensor([wide / width, tall / height] * 2)
+    return square, (shares, image.new_tensor([(side - wide) / 2, (side - tall) / 2] * 2))

@@ -13,6 +13,7 @@ from armature.layers import boxes as b
 from armature.layers.anchors import BETWEEN, Matcher, anchors
 from armature.layers.feature_pyramid import FeaturePyramid
 from armature.layers.patches import Convolution
+from armature.layers.plain_conv import Norms, row
 from armature.model.photos import Found, Photos, Size
 from armature.model.proposals import spread
 from armature.model.pyramid import Pyramid
@@ -40,6 +41,8 @@ class Choosing:
     rivals: float
     most: int
     matcher: Matcher
+    norm: Norms | None = None  # behind the convolutions
+    whole: bool = False  # boxes are compared as such, and not by the moves to them
 
 
 class Dense(Seen):
@@ -59,8 +62,9 @@ class Dense(Seen):
         self.cells = list(zip(*cells, strict=True))
         self.choosing = choosing
         width, count = neck.width, len(cells[0][0]) * len(cells[1][0])
-        self.label_convs = nn.ModuleList(Convolution(width, width, 3, padding=1) for _ in range(4))
-        self.box_convs = nn.ModuleList(Convolution(width, width, 3, padding=1) for _ in range(4))
+        norm = choosing.norm
+        self.label_convs = nn.Sequential(*(row(width, width, 3, norm) for _ in range(4)))
+        self.box_convs = nn.Sequential(*(row(width, width, 3, norm) for _ in range(4)))
         self.scores = Rare(width, count * choosing.labels, 3, padding=1)
         self.codes = Convolution(width, count * 4, 3, padding=1)
 
@@ -70,11 +74,8 @@ class Dense(Seen):
         """Return losses where things are known, and what is found unless the model is training."""
         scores, codes = [], []
         for one in maps:
-            x = y = one
-            for first, second in zip(self.label_convs, self.box_convs, strict=True):
-                x, y = first(x).relu(), second(y).relu()
-            scores.append(spread(self.scores(x), self.choosing.labels))
-            codes.append(spread(self.codes(y), 4))
+            scores.append(spread(self.scores(self.label_convs(one)), self.choosing.labels))
+            codes.append(spread(self.codes(self.box_convs(one)), 4))
         spans = anchors(maps, self.cells, area)
         losses = {}
         if things is not None:
@@ -96,19 +97,24 @@ class Dense(Seen):
         for marks, code, one in zip(scores, codes, things, strict=True):
             found = self.choosing.matcher(one["boxes"], line)
             good = torch.where(found >= 0)[0]
-            truth = torch.zeros_like(marks)
-            wanted = code[good].detach()
+            truth, far = torch.zeros_like(marks), code.sum() * 0
             if len(good):
                 truth[good, one["labels"][found[good]]] = 1.0
-                wanted = b.coded(one["boxes"][found[good]], line[good])
+                far = self._far(code[good], one["boxes"][found[good]], line[good])
             counted = found != BETWEEN
             count = max(1, len(good))
             names.append(hard(marks[counted], truth[counted]).sum() / count)
-            moves.append((code[good] - wanted).abs().sum() / count)
+            moves.append(far / count)
         return {
             "classification": torch.stack(names).mean(),
             "bbox_regression": torch.stack(moves).mean(),
         }
+
+    def _far(self, codes: Tensor, boxes: Tensor, spans: Tensor) -> Tensor:
+        """Return how far moved anchors are from the boxes (n, 4) that they should be, in all."""
+        if self.choosing.whole:
+            return (1 - b.paired_overlap(b.decoded(codes, spans), boxes)).sum()
+        return (codes - b.coded(boxes, spans)).abs().sum()
 
     def _found(
         self, scores: list[Tensor], codes: list[Tensor], spans: list[Tensor], size: Size

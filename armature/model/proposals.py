@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from armature.layers import boxes as b
 from armature.layers.anchors import Matcher, anchors, sampled
 from armature.layers.patches import Convolution
+from armature.layers.plain_conv import row
 from armature.model.photos import Found, Size
 
 
@@ -37,11 +38,12 @@ class Proposals(nn.Module):
         sizes: Sequence[Sequence[float]],
         ratios: Sequence[Sequence[float]],
         picking: Picking,
+        depth: int = 1,
     ) -> None:
         super().__init__()
         self.cells = list(zip(sizes, ratios, strict=True))
         count = len(sizes[0]) * len(ratios[0])
-        self.conv = Convolution(width, width, 3, padding=1)
+        self.convs = nn.Sequential(*(row(width, width, 3, None) for _ in range(depth)))
         self.scores = Convolution(width, count, 1)
         self.codes = Convolution(width, 4 * count, 1)
         self.picking = picking
@@ -57,7 +59,7 @@ class Proposals(nn.Module):
             sizes: of each image in it.
             things: of each image.
         """
-        hidden = [self.conv(one).relu() for one in maps]
+        hidden = [self.convs(one) for one in maps]
         scores = [spread(self.scores(one), 1) for one in hidden]  # (B, places · anchors, 1)
         codes = torch.cat([spread(self.codes(one), 4) for one in hidden], 1)
         spans = anchors(maps, self.cells, size)

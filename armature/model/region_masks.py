@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from armature.layers.patches import Convolution
+from armature.layers.plain_conv import row
 from armature.layers.regions import roi_align
 from armature.model.photos import Found, Size
 from armature.model.regional import Regional, cut
@@ -23,9 +25,8 @@ class MaskedRegional(Regional):
         """Build it: convolutions of some widths, one that doubles maps, and scores of pixels."""
         super().__init__(*parts)
         widths = (self.neck.width, *layers)
-        self.convs = nn.ModuleList(
-            Convolution(a, b, 3, padding=1) for a, b in zip(widths, layers, strict=False)
-        )
+        norm = self.judging.norm
+        self.convs = nn.Sequential(*(row(one, two, 3, norm) for one, two in pairwise(widths)))
         self.grow = nn.ConvTranspose2d(layers[-1], inner, 2, 2)
         self.pixels = Convolution(inner, self.judging.labels, 1)
         self.side = side
@@ -70,9 +71,7 @@ class MaskedRegional(Regional):
     def _drawn(self, maps: list[Tensor], sizes: list[Size], boxes: list[Tensor]) -> Tensor:
         """Return scores (n, labels, 2 · side, 2 · side) of the pixels of boxes."""
         x = cut(maps[: len(self.stages)], sizes, boxes, self.side, self.judging.samples)
-        for conv in self.convs:
-            x = conv(x).relu()
-        return self.pixels(self.grow(x).relu())
+        return self.pixels(self.grow(self.convs(x)).relu())
 
 
 def pasted(masks: Tensor, boxes: Tensor, size: Size) -> Tensor:

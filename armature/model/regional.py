@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from armature.layers import boxes as b
@@ -17,6 +18,7 @@ from armature.layers.context import Record
 from armature.layers.feature_pyramid import FeaturePyramid
 from armature.layers.linear import Linear
 from armature.layers.patches import Images
+from armature.layers.plain_conv import Norms, row
 from armature.layers.regions import roi_align
 from armature.model.call import Asked
 from armature.model.composite import Composite
@@ -89,6 +91,8 @@ class Judging:
     matcher: Matcher
     count: int
     share: float
+    layers: tuple[int, ...] = ()  # widths of convolutions on regions
+    norm: Norms | None = None  # behind them
 
 
 class Regional(Seen):
@@ -105,8 +109,10 @@ class Regional(Seen):
         super().__init__(photos, pyramid, neck)
         self.proposals, self.judging = proposals, judging
         channels, width = neck.width, judging.width
-        self.first = Linear(channels * judging.size**2, width)
-        self.second = Linear(width, width)
+        widths, norm = (channels, *judging.layers), judging.norm
+        self.seen = nn.Sequential(*(row(one, two, 3, norm) for one, two in pairwise(widths)))
+        self.first = Linear(widths[-1] * judging.size**2, width)
+        self.second = None if judging.layers else Linear(width, width)
         self.scores, self.codes = Linear(width, judging.labels), Linear(width, 4 * judging.labels)
 
     def look(
@@ -134,7 +140,8 @@ class Regional(Seen):
         """Return scores (n, labels) and codes (n, 4 · labels) of all boxes."""
         how = self.judging
         x = cut(maps[: len(self.stages)], sizes, boxes, how.size, how.samples)
-        x = self.second(self.first(x.flatten(1)).relu()).relu()
+        x = self.first(self.seen(x).flatten(1)).relu()
+        x = x if self.second is None else self.second(x).relu()
         return self.scores(x), self.codes(x)
 
     def _taken(self, boxes: Tensor, things: Found) -> tuple[Tensor, Tensor, Tensor]:

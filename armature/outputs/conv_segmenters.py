@@ -10,13 +10,11 @@ from torch.nn import functional as F
 
 from armature.config import Config
 from armature.errors import ArgumentError, ConfigError
-from armature.layers.context import Record
 from armature.layers.linear import Linear
 from armature.layers.patches import Convolution, Images, checked
-from armature.model import spec
-from armature.model.build import build
 from armature.model.call import Asked
 from armature.model.composite import Composite
+from armature.model.conv_encoder import ConvEncoder
 
 ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
     None: lambda x: x,
@@ -25,6 +23,8 @@ ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
     "softmax": lambda x: x.softmax(1),
     "softmax2d": lambda x: x.softmax(1),
     "logsoftmax": lambda x: x.log_softmax(1),
+    "argmax2d": lambda x: x.argmax(1),
+    "clamp": lambda x: x.clamp(0, 1),
     "tanh": lambda x: x.tanh(),
 }
 
@@ -41,29 +41,25 @@ def activated(name: str | None) -> Callable[[Tensor], Tensor]:
 
 
 class ConvSegmenter(Composite):
-    """A pyramid's maps, decoded to one."""
+    """An encoder's maps, decoded to one."""
 
     fields = ("last_hidden_state", "feature_maps")
 
-    def __init__(self, anatomy: spec.Pyramid, decode: Callable[..., Any], c: Config) -> None:
+    def __init__(self, encoder: ConvEncoder, decode: Callable[..., Any], c: Config) -> None:
         """Build it.
 
         Args:
-            anatomy: of the encoder.
+            encoder: makes the maps.
             decode: makes the decoder of the config and the channels of all maps.
             c: the config.
         """
         super().__init__()
-        self.encoder: Any = build(anatomy)
+        self.encoder = encoder
         self.depth = int(c.encoder_depth)
-        if not 1 <= self.depth <= 5:
-            raise ConfigError(f"config.json: encoder_depth is {self.depth}, but should be 1 to 5")
-        self.channels = [int(c.in_channels), *self.encoder.channels][: self.depth + 1]
-        self.stride = 2**self.depth
-        for index, stage in enumerate(self.encoder.stages[2:], 4):
-            if 2**index > (c.get("encoder_output_stride") or 32):
-                _dilate(stage, 2**index // c.encoder_output_stride)
-                self.stride = min(self.stride, int(c.encoder_output_stride))
+        self.channels = self.encoder.channels[: self.depth + 1]
+        coarsest = int(c.get("encoder_output_stride") or 32)
+        self.stride = min(2**self.depth, coarsest)
+        self.encoder.dilate(coarsest)
         self.decoder = decode(c, self.channels)
         self.width = self.decoder.width
         self.any_size = False  # whether images need not be multiples of the stride
@@ -73,34 +69,16 @@ class ConvSegmenter(Composite):
         """The body that embeds images."""
         return self.encoder
 
-    def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Return the image itself, and what the encoder makes of it, ever coarser."""
-        first, pool = self.encoder.embed.steps
-        found = [pixels, first(pixels)]
-        x = pool(found[-1])
-        for stage in self.encoder.stages[: self.depth - 1]:
-            x = stage.run(stage.enter(x), 0, Record(), shrink=False)
-            found.append(x)
-        return found[: self.depth + 1]
-
     def answer(self, given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
         """Return the fields of the result for a call's arguments, and what heads read beside."""
-        pixels = checked(Images.of(given).pixels, self.encoder.embed.patch.weight)
+        pixels = checked(Images.of(given).pixels, self.encoder.patch.weight)
         if not self.any_size and any(side % self.stride for side in pixels.shape[2:]):
             raise ArgumentError(
                 f"images of {pixels.shape[2]} × {pixels.shape[3]} pixels do not suit this model: "
                 f"make both sides multiples of {self.stride}"
             )
-        maps = self.maps(pixels)
+        maps = self.encoder(pixels, self.depth)
         return {"last_hidden_state": self.decoder(maps), "feature_maps": tuple(maps[1:])}
-
-
-def _dilate(stage: nn.Module, rate: int) -> None:
-    """Let a stage keep the size of its maps, and look as much farther instead."""
-    for module in stage.modules():
-        if isinstance(module, nn.Conv2d):
-            side = module.kernel_size[0] // 2 * rate
-            module.stride, module.dilation, module.padding = (1, 1), (rate, rate), (side, side)
 
 
 class PixelScores(nn.Module):

@@ -10,7 +10,13 @@ from typing import Any
 
 from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row
-from armature.pipelines.classification import LabelOptions, best_labels, function_of, scores_of
+from armature.pipelines.classification import (
+    LabelOptions,
+    best_labels,
+    function_named,
+    function_of,
+    scores_of,
+)
 from armature.pipelines.options import PictureOptions
 from armature.pipelines.pictures import Attention, Labels
 
@@ -51,10 +57,14 @@ class ImagePipeline(Pipeline):
         rows = []
         for index, item in enumerate(items):
             picture = photo(item)
-            made = self.processor(picture)
+            made = self.processor(picture, **self.settings(options))
             inputs = {name: arrays[0] for name, arrays in made.items() if name in self.takes}
             rows.append(Row(index, inputs, facts=(picture.height, picture.width)))
         return rows
+
+    def settings(self, options: Any) -> Mapping[str, Any]:
+        """Return settings of the image processor for this call alone."""
+        return {}
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -139,6 +149,11 @@ class ImageClassificationPipeline(ImagePipeline):
     default_task = "image-classification"
     options_type = ImageLabelOptions
 
+    @classmethod
+    def named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options by their names of today."""
+        return function_named(super().named(given))
+
     def compute(self, rows: Sequence[Row], options: LabelOptions) -> list[list[float]]:
         """Return the scores of all labels for each picture."""
         function = options.function_to_apply or function_of(self.model.config)
@@ -158,6 +173,8 @@ class ImageFeatureOptions(PictureOptions):
     """Return tensors instead of nested lists."""
     pool: bool = False
     """Return the one vector that the model makes of a picture."""
+    image_processor_kwargs: dict[str, Any] | None = None
+    """How pictures are read: settings of the image processor over its own."""
 
 
 class ImageFeatureExtractionPipeline(ImagePipeline):
@@ -165,6 +182,10 @@ class ImageFeatureExtractionPipeline(ImagePipeline):
 
     default_task = "image-feature-extraction"
     options_type = ImageFeatureOptions
+
+    def settings(self, options: ImageFeatureOptions) -> Mapping[str, Any]:
+        """Return settings of the image processor for this call alone."""
+        return options.image_processor_kwargs or {}
 
     def compute(self, rows: Sequence[Row], options: ImageFeatureOptions) -> list[Any]:
         """Return the states of each picture, or what is made of them."""

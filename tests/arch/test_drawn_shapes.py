@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from armature import auto, pipeline
 from armature.errors import ArgumentError, CheckpointError
+from armature.model.darknet import fit, pooled
 from armature.model.photos import Photos
 from bench.drawn_shapes import CLASSES, SMALL, pictures, precision, train
 
@@ -97,6 +98,44 @@ def test_an_image_does_not_depend_on_its_padding(name):
     assert torch.equal(one.boxes[0], two.boxes[0])
 
 
+_CONVS = {"rpn_conv_depth": 2, "box_conv_layers": [8, 8], "norm_layer": "batch"}
+# Second versions → what their configs say, and tensors that files hold.
+SECOND = {
+    "faster_rcnn": (
+        _CONVS,
+        {
+            "backbone.fpn.inner_blocks.3.1.running_var",
+            "rpn.head.conv.1.0.bias",
+            "roi_heads.box_head.1.1.weight",
+            "roi_heads.box_head.3.bias",  # a map, behind two convolutions and what flattens them
+        },
+    ),
+    "mask_rcnn": (_CONVS, {"roi_heads.mask_head.1.1.running_mean"}),
+    "retinanet": (
+        {"norm_layer": "group", "extra_channels": 64, "box_loss": "giou"},
+        {"head.regression_head.conv.3.1.bias", "backbone.fpn.layer_blocks.0.0.bias"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_second_versions_have_more_norms(name, tmp_path):
+    told, wanted = SECOND[name]
+    kind = auto.model_class(CLASSES[name])
+    model = kind(kind.config_class(**(SMALL[name] | told))).train()
+    images, things = pictures(2)
+    loss = model(pixel_values=images, labels=things).loss
+    loss.backward()
+    assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
+    model.save_pretrained(tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert wanted <= set(stored)
+    assert "roi_heads.box_head.fc6.weight" not in stored
+    again = kind.from_pretrained(tmp_path)
+    assert not again.load_report.new
+    assert not again.load_report.unexpected
+
+
 def test_darknets_own_files_are_read(tmp_path):
     model = fresh("yolov3")
     model.save_pretrained(tmp_path)
@@ -125,6 +164,55 @@ def test_darknets_own_files_are_read(tmp_path):
     file.write_bytes(b"PK")
     with pytest.raises(CheckpointError, match="too short"):
         type(model).from_pretrained(tmp_path)
+
+
+_TINY = {
+    "tiny": True,
+    "widths": [16, 32, 64, 128, 256, 512, 1024],
+    "anchors": [[10, 14], [23, 27], [37, 58], [81, 82], [135, 169], [344, 319]],
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "numbers", "found"),
+    [({}, 62001757, 82), ({"pool_sizes": [5, 9, 13]}, 63052381, 89), (_TINY, 8858734, 16)],
+)
+def test_darknets_are_as_large_as_the_published_files(settings, numbers, found):
+    kind = auto.model_class(CLASSES["yolov3"])
+    with torch.device("meta"):
+        body = kind(kind.config_class(**settings)).body
+    held = dict(body.named_parameters()) | dict(body.named_buffers())
+    assert sum(held[name].numel() for name in body.order()) == numbers
+    assert [step for step, _ in body.steps].index("boxes") == found
+
+
+def test_darknets_of_other_shapes_learn():
+    images, things = pictures(2)
+    kind = auto.model_class(CLASSES["yolov3"])
+    tiny = {"widths": [8, 8, 8, 8, 8, 16, 32], "anchors": SMALL["yolov3"]["anchors"][:6]}
+    for settings in ({"pool_sizes": [3, 5]}, {**tiny, "tiny": True}):
+        model = kind(kind.config_class(**(SMALL["yolov3"] | settings))).train()
+        model(pixel_values=images, labels=things).loss.backward()
+        assert all(weight.grad is not None for weight in model.parameters())
+        assert len(model.eval()(pixel_values=images).boxes) == 2
+
+
+def test_squares_that_leave_a_map_have_fewer_numbers():
+    x = -torch.arange(16.0).view(1, 1, 4, 4) - 1
+    assert pooled(x, 2, 1)[0, 0, 3].tolist() == [-13, -14, -15, -16]
+    assert pooled(x, 5, 1)[0, 0, 3].tolist() == [-5, -5, -5, -6]
+    assert pooled(x, 2, 2).shape == (1, 1, 2, 2)
+
+
+def test_images_are_fitted_as_darknet_does():
+    image = torch.arange(101.0).expand(3, 40, 101)
+    square, (shares, shift) = fit(image, 64)
+    assert square[0, 32, 0] == 0
+    assert square[0, 32, -1] == 100  # corners stay corners
+    assert (square[:, :19] == 0.5).all()
+    assert (square[:, 44:] == 0.5).all()
+    assert shares.tolist() == pytest.approx([64 / 101, 25 / 40] * 2)
+    assert shift.tolist() == [0, 19.5, 0, 19.5]
 
 
 def test_bad_images_and_labels_are_refused():

@@ -103,6 +103,21 @@ def test_two_checkpoints_are_joined(tmp_path):
 
 
 @torch.no_grad()
+def test_a_tower_may_be_a_pyramid():
+    model = armature.VisionTextDualEncoderModel.from_vision_text_pretrained(
+        PAIRS.parent / "swin" / "placed", PAIRS / "clip-text", projection_dim=5
+    )
+    given = {
+        "input_ids": recorded("pairs/clip")[0]["input_ids"],
+        "pixel_values": torch.randn(1, 3, 24, 24),
+    }
+    assert model(**given).vision_model_output.reshaped_hidden_states is None
+    seen = model(**given, output_hidden_states=True).vision_model_output
+    for rows, map in zip(seen.hidden_states, seen.reshaped_hidden_states, strict=True):
+        torch.testing.assert_close(rows, map.flatten(2).transpose(1, 2))
+
+
+@torch.no_grad()
 def test_a_result_may_be_a_tuple_of_tuples():
     given, _ = recorded("pairs/clip")
     model = armature.CLIPModel.from_pretrained(PAIRS / "clip")

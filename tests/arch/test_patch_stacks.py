@@ -26,6 +26,8 @@ def test_each_layer_of_a_stack_is_a_stage():
     model = AutoBackbone.from_pretrained(GOLDEN / "dinov2" / "classes", out_indices=[0, -1])
     assert model.out_features == ["stem", "stage2"]
     assert model.channels == [16, 16]
+    assert model.num_features == [16, 16, 16]
+    assert list(model.out_feature_channels) == model.stage_names == ["stem", "stage1", "stage2"]
     maps = model(pixel_values=torch.randn(1, 3, 12, 20)).feature_maps
     assert [tuple(x.shape) for x in maps] == [(1, 16, 2, 5)] * 2
 

@@ -62,6 +62,8 @@ class ImageProcessor(Preprocessor):
         found = {key: value for key, value in settings.items() if key in self.kind.settings}
         for key, square in (("size", self.kind.square), ("crop_size", True), ("pad_size", True)):
             if found.get(key) is not None:
+                if key == "size" and self.kind.wide_first and isinstance(found[key], list | tuple):
+                    found[key] = found[key][::-1]
                 longest = settings.get("max_size")
                 found[key] = sizes.size_of(found[key], key, square=square, longest=longest)
         return found

@@ -18,13 +18,19 @@ class Videos(Base):
     """Reads videos, each of them a list of pictures, or an array (frames, …) of them."""
 
     def __call__(  # type: ignore[override]
-        self, videos: Any, return_tensors: str | None = None, **overrides: Any
+        self,
+        videos: Any = None,
+        return_tensors: str | None = None,
+        *,
+        images: Any = None,
+        **overrides: Any,
     ) -> BatchEncoding:
         """Make of one or several videos what a model reads.
 
         Args:
-            videos: the frames of one, as an image processor reads pictures; or several videos; or
-                one picture, which is a video of one frame.
+            videos: the frames of one, as an image processor reads pictures; or several videos;
+                or a picture, which is a video of one frame.
+            images: the same by its other name.
             return_tensors: "pt", "np", or None for a list of arrays (frames, C, height, width).
             overrides: settings of this call alone.
 
@@ -36,7 +42,7 @@ class Videos(Base):
         """
         made = [
             super(Videos, self).__call__(list(video), return_tensors="np", **overrides)
-            for video in _several(videos)
+            for video in _several(images if videos is None else videos)
         ]
         found = [one["pixel_values"] for one in made]
         if return_tensors is None:
