@@ -39,13 +39,6 @@ def test_several_videos_make_a_batch():
     ]
 
 
-def test_a_picture_is_a_video_of_one_frame():
-    processor = VideoMAEImageProcessor(**SMALL)
-    alone = processor(FRAMES[1], return_tensors="np")["pixel_values"]
-    assert alone.shape == (1, 1, 3, 8, 8)
-    assert np.array_equal(alone[0, 0], processor(FRAMES, return_tensors="np")["pixel_values"][0, 1])
-
-
 def test_videos_of_different_lengths_make_no_tensor():
     processor = VideoMAEImageProcessor(**SMALL)
     with pytest.raises(ArgumentError, match="as many frames"):
