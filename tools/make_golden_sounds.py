@@ -83,6 +83,11 @@ VARIANTS = {
         {"squeeze_factor": 3, "num_conv_pos_embeddings": 4, "use_weighted_layer_sum": True},
         [1, 0],
     ),
+    "sew-d-letters": (
+        "SEWDForCTC",
+        {"share_att_key": False, "position_buckets": 4, "max_position_embeddings": 9},
+        [[3, 3, 1], [5, -100, -100]],
+    ),
     "unispeech-codes": ("UniSpeechForPreTraining", STABLE, None),
     "unispeech-sat-codes": ("UniSpeechSatForPreTraining", {"num_clusters": 5}, None),
 }

@@ -48,6 +48,7 @@ SYNONYMS = {
     "speech-encoder-decoder": "speech_encoder_decoder",
     "transfo-xl": "transfo_xl",
     "table-transformer": "table_transformer",
+    "sew-d": "sew_d",
     "unispeech-sat": "unispeech_sat",
     "vision-encoder-decoder": "vision_encoder_decoder",
     "vision-text-dual-encoder": "vision_text_dual_encoder",

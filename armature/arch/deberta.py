@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from armature.arch import deberta_v2, refuse, renamed
 from armature.checkpoint.views import Grouped
@@ -43,32 +43,38 @@ def spec(c: Config) -> Stack:
     twin.__dict__["read_keys"] = c.read_keys
     stack = deberta_v2.spec(twin)
     assert callable(stack.block)
-    block = replace(stack.block(0), attn=Own(lambda: _attention()(twin)))
+    block = replace(stack.block(0), attn=Own(lambda: _attention(twin)))
     return replace(stack, block=block)
 
 
+def _attention(c: Config) -> nn.Module:
+    found: Any = deberta_v2.attention(c, _fused())
+    # HF: every word of the setting counts, known or not, used or not.
+    terms = len(deberta_v2._words(c.pos_att_type))
+    found.scale = (found.head_width * (1 + terms)) ** -0.5
+    return found
+
+
 @cache
-def _attention() -> type[nn.Module]:
+def _fused() -> type[nn.Module]:
     import torch
     from torch import nn
 
+    from armature.layers.disentangled import Disentangled
     from armature.layers.linear import Linear, LinearGroup
 
-    class Fused(deberta_v2._attention()):
+    class Fused(Disentangled):
         """Attention to content and distances, whose keys have no bias."""
 
-        def __init__(self, c: Config) -> None:
-            super().__init__(c)
+        def __init__(self, width: int, *sizes: Any) -> None:
+            super().__init__(width, *sizes)
             inner = self.heads * self.head_width
             parts = dict.fromkeys("qkv", int(inner))
-            self.qkv = LinearGroup(c.hidden_size, parts, bias=False, groups=self.heads)
+            self.qkv = LinearGroup(width, parts, bias=False, groups=self.heads)
             self.q_bias = nn.Parameter(torch.zeros(inner))
             self.v_bias = nn.Parameter(torch.zeros(inner))
-            # HF: every word of the setting counts, known or not, used or not.
-            terms = len(deberta_v2._words(c.pos_att_type))
-            self.scale = (self.head_width * (1 + terms)) ** -0.5
             if self.position_k is not None:
-                self.position_k = Linear(c.hidden_size, inner, bias=False)
+                self.position_k = Linear(width, inner, bias=False)
 
         def _projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             q, k, v = self.qkv(x)

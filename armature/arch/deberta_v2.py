@@ -6,7 +6,6 @@ distance to the key (c2p), of the key and the vector of the same distance (p2c).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,10 @@ from armature.model.spec import Block, Dense, Dropout, LayerNorm, Own, Post, Sta
 from armature.outputs import tasks
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from armature.batch import Layout
     from armature.layers.context import Context
     from armature.layers.embed import Inputs
-    from armature.layers.kernels import Rule
 
 DEFAULTS = {
     "vocab_size": 128100,
@@ -56,13 +53,13 @@ DEFAULTS = {
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
     norm, mlp = LayerNorm(c.layer_norm_eps), Dense(c.intermediate_size, c.hidden_act)
-    block = Block(Post(norm), Own(lambda: _attention()(c)), mlp)
+    block = Block(Post(norm), Own(lambda: attention(c)), mlp)
     first = Own(lambda: _convolved()(c, block)) if c.conv_kernel_size > 0 else block
     return Stack(
         embed=Own(lambda: _embed()(c)),
         block=lambda index: block if index else first,
         depth=c.num_hidden_layers,
-        bias=Own(lambda: _distances()(c)),
+        bias=Own(lambda: _distances(c)),
         dropout=Dropout(c.hidden_dropout_prob, c.attention_probs_dropout_prob),
     )
 
@@ -102,107 +99,30 @@ def _embed() -> type:
     return Embed
 
 
-@cache
-def _distances() -> type:
-    import torch
-    from torch import nn
+def _distances(c: Config) -> nn.Module:
+    from armature.layers import disentangled, norm
 
-    from armature.layers.norm import LayerNorm
-
-    class Distances(nn.Module):
-        """A vector for each bucket of distances: near ones exactly, far ones by logarithm."""
-
-        def __init__(self, c: Config) -> None:
-            super().__init__()
-            longest, self.buckets = c.max_relative_positions, c.position_buckets
-            self.distance = longest if longest > 0 else c.max_position_embeddings
-            self.span = self.buckets if self.buckets > 0 else self.distance
-            table = torch.empty(2 * self.span, c.hidden_size)
-            self.weight: Any = nn.Parameter(table) if c.relative_attention else None
-            normed = "layer_norm" in _words(c.norm_rel_ebd)
-            self.norm = LayerNorm(c.hidden_size, eps=c.layer_norm_eps) if normed else None
-
-        def forward(self, layout: Layout) -> tuple[Tensor, Tensor]:
-            """Return the vectors within reach, (R, D), and the row of each distance, (2T - 1,)."""
-            distances = torch.arange(1 - layout.width, layout.width, device="cpu")
-            rows = (self.bucket(distances) + self.span).clamp(0, 2 * self.span - 1)
-            low, high = int(rows.min()), int(rows.max())
-            vectors = self.weight[low : high + 1]
-            vectors = vectors if self.norm is None else self.norm(vectors)
-            return vectors, (rows - low).to(vectors.device)
-
-        def bucket(self, distance: Tensor) -> Tensor:
-            if self.buckets <= 0:
-                return distance
-            middle, far = self.buckets // 2, distance.abs()
-            whole = torch.tensor((self.distance - 1) / middle, device="cpu").log()
-            steps = ((far / middle).log() / whole * (middle - 1)).ceil() + middle
-            return torch.where(far <= middle, distance, steps * distance.sign()).long()
-
-    return Distances
+    longest = c.max_relative_positions
+    longest = longest if longest > 0 else c.max_position_embeddings
+    normed = "layer_norm" in _words(c.norm_rel_ebd)
+    return disentangled.Distances(
+        c.hidden_size if c.relative_attention else 0,
+        (c.position_buckets, longest),
+        norm.LayerNorm(c.hidden_size, eps=c.layer_norm_eps) if normed else None,
+    )
 
 
-@cache
-def _attention() -> type:
-    from torch import nn
+def attention(c: Config, kind: type[nn.Module] | None = None) -> nn.Module:
+    """Return attention to content and distances, of this kind or of the usual one."""
+    from armature.layers import disentangled
 
-    from armature.layers.attention import SelfAttention
-    from armature.layers.linear import Linear
-
-    class Disentangled(SelfAttention):
-        """Attention to content, and apart from it to distances."""
-
-        def __init__(self, c: Config) -> None:
-            heads, width = c.num_attention_heads, head_width(c)
-            terms = {"c2p", "p2c"} & set(_words(c.pos_att_type))
-            scale = (width * (1 + len(terms))) ** -0.5
-            super().__init__(
-                c.hidden_size, heads, width, kv_heads=heads, bias=(True, True), scale=scale
-            )
-            self.terms = terms if c.relative_attention else set()
-            apart = set() if c.share_att_key else self.terms
-            inner = heads * width
-            self.position_k = Linear(c.hidden_size, inner) if "c2p" in apart else None
-            self.position_q = Linear(c.hidden_size, inner) if "p2c" in apart else None
-            self.position_dropout = nn.Dropout(0.0)
-
-        def _rule(self, context: Context) -> Rule:
-            rule, layout = super()._rule(context), context.layout
-            distances: Any = context.bias
-            if not self.terms:
-                return replace(rule, bias=None)
-            vectors, places = context.once(distances, lambda: distances(layout))
-            vectors, nothing = self.position_dropout(vectors), vectors.new_zeros(())
-            keys = self.project(vectors, "k", self.position_k) if "c2p" in self.terms else None
-            queries = self.project(vectors, "q", self.position_q) if "p2c" in self.terms else None
-
-            def content(q: Tensor, k: Tensor, rows: slice) -> Tensor:
-                index = context.once((distances, rows.start), lambda: _index(layout, rows, places))
-                c2p = nothing if keys is None else _picked(q @ keys, index)
-                p2c = nothing if queries is None else _picked(k @ queries, index.mT).mT
-                return c2p + p2c
-
-            return replace(rule, bias=None, content=content)
-
-        def project(self, vectors: Tensor, part: str, own: nn.Module | None) -> Tensor:
-            """(R, D) → (H, E, R)."""
-            x = self.qkv.part(vectors, part) if own is None else own(vectors)
-            return self._heads(x).permute(1, 2, 0) * self.scale
-
-    return Disentangled
-
-
-def _index(layout: Layout, rows: slice, places: Tensor) -> Tensor:
-    """Return the vector of the distance of each query to each key: (1 or b, 1, Q, S)."""
-    shape = (rows.stop - rows.start, layout.lengths[rows.start])
-    columns = layout.columns[layout.starts[rows.start] :][: shape[0] * shape[1]].view(shape)
-    columns = columns[:1] if layout.index is None else columns
-    return places[columns[:, None, :, None] - columns[:, None, None, :] + layout.width - 1]
-
-
-def _picked(scores: Tensor, index: Tensor) -> Tensor:
-    """(b, H, Q, R) and (1 or b, 1, Q, S) → (b, H, Q, S)."""
-    return scores.gather(-1, index.expand(*scores.shape[:-1], index.shape[-1]))
+    terms = {"c2p", "p2c"} & set(_words(c.pos_att_type))
+    return (kind or disentangled.Disentangled)(
+        c.hidden_size,
+        c.num_attention_heads,
+        head_width(c),
+        (terms, c.relative_attention, c.share_att_key),
+    )
 
 
 @cache

@@ -157,7 +157,7 @@ def sounds(
     parts = sound.Parts(
         frames,
         normed,
-        _placing(c) if places is None else places(),
+        placing(c) if places is None else places(),
         None if _own(c, "do_stable_layer_norm") else LayerNorm(width, eps=eps),
         filters.Adapter(width, out, shape) if _own(c, "add_adapter") else None,
         spans.Spans(time, channels) if c.get("apply_spec_augment", True) else None,
@@ -189,11 +189,12 @@ def _frames(c: Config, kind: str) -> Any:
     return filters.Frames(shapes, norms, c.feat_extract_activation, bias=c.conv_bias)
 
 
-def _placing(c: Config) -> nn.Module:
+def placing(c: Config, stride: int = 1) -> nn.Module:
+    """Return what tells frames where they stand, or every so manyth of them."""
     from armature.layers import filters
 
     kernel, groups = c.num_conv_pos_embeddings, c.num_conv_pos_embedding_groups
-    conv = filters.NormedConvolution(c.hidden_size, kernel, groups)
+    conv = filters.NormedConvolution(c.hidden_size, kernel, groups, stride)
     return filters.Placing(conv, c.feat_extract_activation)
 
 
