@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from armature.errors import ArgumentError
+from armature.model.composite import Composite
 from armature.model.encoder_decoder import EncoderDecoder
 from armature.outputs import tasks
 
@@ -69,9 +70,14 @@ def _tell(model: PreTrainedModel, changed: dict[int, nn.Parameter], size: int) -
         else (name, weight, age)
         for name, weight, age in model._fresh
     ]
-    model.config.vocab_size = size
+    _words_of(model).vocab_size = size
     if model.config.get("decoder_vocab_size") is not None:
         model.config.decoder_vocab_size = size
+
+
+def _words_of(model: PreTrainedModel) -> Any:
+    """Return the settings that say how many words there are: perhaps those of a part."""
+    return model.config.text_config if "text_config" in model.config.defaults else model.config
 
 
 def _size(size: int, multiple: int | None) -> int:
@@ -105,14 +111,14 @@ def replace(model: PreTrainedModel, table: nn.Embedding) -> None:
             half.embed.token = table
     if out is not None and tied:
         out.weight, out.out_features = table.weight, len(table.weight)
-    model.config.vocab_size = len(table.weight)
+    _words_of(model).vocab_size = len(table.weight)
 
 
 def _halves(model: PreTrainedModel) -> list[Any]:
     body = model.body
     if isinstance(body, EncoderDecoder):
         return [half for half in (body.encoder, body.decoder) if half is not None]
-    return [body]
+    return body.writings if isinstance(body, Composite) else [body]
 
 
 def _tables(model: PreTrainedModel) -> list[nn.Embedding]:

@@ -9,4 +9,8 @@ from armature.outputs.tasks import Joined
 
 LIKE = encoder_decoder
 DEFAULTS: dict[str, Any] = encoder_decoder.DEFAULTS | {"encoder": {"model_type": "vit"}}
-HEADS = {"VisionEncoderDecoderModel": Joined(only=("ImageTextToText", "Vision2Seq"))}
+HEADS = {
+    "VisionEncoderDecoderModel": Joined(
+        only=("ImageTextToText", "Vision2Seq", "DocumentQuestionAnswering")
+    )
+}

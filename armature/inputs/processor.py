@@ -70,6 +70,8 @@ JOINS: dict[str, Join] = {
 # Classes that need what is not here, and the class that does the rest.
 _INSTEAD = {"Wav2Vec2ProcessorWithLM": "Wav2Vec2Processor"}
 
+_HEARD = ("wav2vec2", "wav2vec2-conformer", "hubert", "wavlm", "data2vec-audio", "unispeech",
+          "unispeech-sat", "sew", "sew-d", "speech-encoder-decoder")  # fmt: skip
 # model_type → the class of a checkpoint whose files name none.
 OF_TYPES = {
     "clip": "CLIPProcessor",
@@ -81,21 +83,7 @@ OF_TYPES = {
     "owlvit": "OwlViTProcessor",
     "vision-encoder-decoder": "TrOCRProcessor",
     "vision-text-dual-encoder": "VisionTextDualEncoderProcessor",
-    **dict.fromkeys(
-        (
-            "wav2vec2",
-            "wav2vec2-conformer",
-            "hubert",
-            "wavlm",
-            "data2vec-audio",
-            "unispeech",
-            "unispeech-sat",
-            "sew",
-            "sew-d",
-            "speech-encoder-decoder",
-        ),
-        "Wav2Vec2Processor",
-    ),
+    **dict.fromkeys(_HEARD, "Wav2Vec2Processor"),
     "speech_to_text": "Speech2TextProcessor",
     "whisper": "WhisperProcessor",
     "layoutlmv2": "LayoutLMv2Processor",
@@ -147,7 +135,7 @@ class Processor:
     def model_input_names(self) -> list[str]:
         """Return the names of what it makes."""
         if self.join.way == "on_pages":
-            names = ["bbox", *self.tokenizer.model_input_names, self.join.pictures]
+            names = ["input_ids", "bbox", *self.tokenizer.model_input_names, self.join.pictures]
             return list(dict.fromkeys(names))
         text, senses = self.tokenizer.model_input_names, self.senses.model_input_names
         if self.join.way == "as_labels":
@@ -174,6 +162,9 @@ class Processor:
         seen = options.pop("images" if self.join.senses == IMAGES else "audio", None)
         if self.join.senses == AUDIO:
             seen = options.pop("raw_speech", seen)
+        if self.join.way == "on_pages":
+            named = ("text_pair", "boxes", "word_labels")
+            options |= dict(zip(named, inputs[2:], strict=False))
         given = [*inputs, None, None]
         seen, text = (given[0] if seen is None else seen), (given[1] if text is None else text)
         return getattr(self, f"_{self.join.way}")(seen, text, options)

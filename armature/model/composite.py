@@ -27,6 +27,11 @@ class Composite(nn.Module):
         raise NotImplementedError
 
     @property
+    def writings(self) -> list[Any]:
+        """The stacks that know words, that whose embeddings users ask for first."""
+        return []
+
+    @property
     def stack(self) -> Any:
         """The stack whose embeddings users ask for."""
         raise NotImplementedError(f"{type(self).__name__} has no stack that comes first")

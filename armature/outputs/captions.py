@@ -51,6 +51,11 @@ class Captions(Composite):
         """The stack whose embeddings score words, or that reads."""
         return self.reader if self.writer is None else self.writer
 
+    @property
+    def writings(self) -> list[Any]:
+        """The stacks that know words: what writes, and what reads."""
+        return [one for one in (self.writer, self.reader) if one is not None]
+
     def see(
         self, given: Mapping[str, Any], asked: Asked | None = None
     ) -> tuple[Tensor, Layout, dict[str, Any]]:

@@ -149,6 +149,11 @@ class Towers(Composite):
         """The text's stack."""
         return self.text.body
 
+    @property
+    def writings(self) -> list[Any]:
+        """The text's stack, the only one that knows words."""
+        return [self.text.body]
+
     def texts(self, given: Mapping[str, Any], asked: Asked) -> BaseModelOutputWithPooling:
         """Return what the texts' tower sees; its vector (B, P) is mapped."""
         found = self.text(given, asked)

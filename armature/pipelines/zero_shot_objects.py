@@ -43,7 +43,8 @@ class ZeroShotObjectDetectionPipeline(PicturedPipeline):
             given["candidate_labels"], inputs = inputs[1], inputs[:1]
         if "text_queries" in given:  # their older name
             given["candidate_labels"] = given.pop("text_queries")
-        labels, pictures = given.get("candidate_labels"), inputs[0] if inputs else None
+        labels: Any = given.get("candidate_labels")
+        pictures = inputs[0] if inputs else None
         if isinstance(pictures, list | tuple) and _nested(labels):  # each has its own
             if len(pictures) != len(labels):
                 raise ArgumentError(

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 import armature
 from armature.errors import ArgumentError
+from armature.model.call import Asked
 
 PAIRS = GOLDEN / "pairs"
 NAMES = sorted(f"pairs/{folder.name}" for folder in PAIRS.iterdir())
@@ -115,6 +116,61 @@ def test_a_tower_may_be_a_pyramid():
     seen = model(**given, output_hidden_states=True).vision_model_output
     for rows, map in zip(seen.hidden_states, seen.reshaped_hidden_states, strict=True):
         torch.testing.assert_close(rows, map.flatten(2).transpose(1, 2))
+
+
+@torch.no_grad()
+def test_the_last_column_stands_for_a_text_that_padding_precedes():
+    model, (given, _) = opened("pairs/siglip"), recorded("pairs/siglip")
+    ids, places = given["input_ids"][:2, :4], torch.arange(4)[None] + 2
+    alone = model.get_text_features(ids, position_ids=places).pooler_output
+    real = torch.tensor([[0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]])
+    padded = torch.cat((torch.zeros(2, 2, dtype=torch.long), ids), 1)
+    found = model.get_text_features(padded, real).pooler_output
+    torch.testing.assert_close(found[0], alone[0], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(found[1], alone[1], atol=1e-5)
+
+
+@torch.no_grad()
+def test_an_image_is_looked_for_in_another():
+    model, (given, _) = opened("pairs/owlvit"), recorded("pairs/owlvit")
+    pixels = given["pixel_values"]
+    found = model.image_guided_detection(pixels, pixels.flip(0, 3))
+    wanted = [[-0.3493153, 0.0190180, -0.2926758], [-0.0394069, -0.1570833, -0.0159688]]
+    torch.testing.assert_close(found.logits[:, :3, 0], torch.tensor(wanted), atol=1e-5, rtol=1e-5)
+    wanted = torch.tensor([0.5287756, 0.3504128, 0.3068162, 0.2342508])
+    torch.testing.assert_close(found.target_pred_boxes[0, 0], wanted, atol=1e-5, rtol=1e-5)
+    flat = model.image_guided_detection(pixels, pixels.flip(0, 3), return_dict=False)
+    assert flat[2].equal(found.query_image_embeds)
+    with pytest.raises(ArgumentError, match="query_pixel_values"):
+        model.image_guided_detection(pixels)
+
+
+@torch.no_grad()
+def test_a_text_is_read_with_an_eye_on_an_image():
+    config = armature.AutoConfig.from_pretrained(PAIRS / "blip")
+    model, (given, _) = armature.BlipModel(config), recorded("pairs/blip")
+    both = {name: given[name] for name in ("input_ids", "pixel_values")}
+    found = model.get_multimodal_features(**both)
+    assert found.shape == (len(both["input_ids"]), config.projection_dim)
+    image = model.body.vision(both, Asked()).last_hidden_state
+    read = armature.BlipTextModel(armature.BlipTextConfig(**config.text_config.to_dict()))
+    read.body, read.head = model.body.text.body, model.body.text.head
+    pooled = read(both["input_ids"], encoder_hidden_states=image).pooler_output
+    torch.testing.assert_close(found, model.body.text_map(pooled), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["clip", "blip-answers", "vilt-two-images"])
+def test_the_words_of_a_part_can_grow(name, tmp_path):
+    model = opened(f"pairs/{name}")
+    size = model.get_input_embeddings().num_embeddings
+    model.resize_token_embeddings(size + 3)
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path)
+    assert again.get_input_embeddings().weight.equal(model.get_input_embeddings().weight)
+    table = torch.nn.Embedding(size + 3, model.get_input_embeddings().embedding_dim)
+    model.set_input_embeddings(table)
+    assert model.get_input_embeddings() is table
 
 
 @torch.no_grad()

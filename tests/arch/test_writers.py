@@ -250,3 +250,11 @@ def test_words_behind_an_image_do_not_depend_on_padding():
     found = model(input_ids=wide, attention_mask=mask, pixel_values=pixels).last_hidden_state
     alone = model(input_ids=ids, pixel_values=pixels).last_hidden_state
     torch.testing.assert_close(found[:, : alone.shape[1]], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_a_text_that_is_read_anew_keeps_its_image():
+    model, (given, _) = opened("writers/git"), recorded("writers/git")
+    pixels = given["pixel_values"]
+    for options in ({"max_new_tokens": 5}, {"max_new_tokens": 4, "num_beams": 2}):
+        kept = model.generate(pixel_values=pixels, **options)
+        assert model.generate(pixel_values=pixels, use_cache=False, **options).equal(kept)

@@ -244,3 +244,68 @@ def test_both_parts_may_be_told_in_one_file(checkpoint):
     assert made.feature_extractor.do_normalize is False
     assert made.feature_extractor.padding_value == 0.5
     assert AutoFeatureExtractor.from_pretrained(folder).do_normalize is False
+
+
+def test_what_a_tokenizer_file_says_of_padding_holds_for_processors(checkpoint):
+    folder = checkpoint("clip")
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+    table = json.loads((folder / "tokenizer.json").read_text())
+    table["padding"] = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": 8,
+                        "pad_id": 0, "pad_type_id": 0, "pad_token": "<|endoftext|>"}  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(table))
+    made = AutoProcessor.from_pretrained(folder)
+    assert made(text=["a b", "a"], padding=True, return_tensors="pt").input_ids.shape == (2, 8)
+    assert len(made.tokenizer(["a b", "a"], padding=True)["input_ids"][0]) < 8
+    assert len(made(text="a", text_pair="b")["input_ids"]) > len(made(text="a")["input_ids"])
+
+
+def test_pages_come_by_place(checkpoint):
+    made = AutoProcessor.from_pretrained(checkpoint("layoutlmv3", apply_ocr=False))
+    words, boxes = PAGES
+    named = made(picture(), "Which?", text_pair=words, boxes=boxes)
+    assert made(picture(), "Which?", words, boxes)["input_ids"] == named["input_ids"]
+
+
+DONUT = [-1.0, -0.1921600, 0.3019600, -0.0745100, -0.3725500, -1.0]
+
+
+def test_pages_are_turned_shrunk_and_padded():
+    page = (np.arange(5 * 9 * 3).reshape(5, 9, 3) * 7 % 256).astype(np.uint8)
+    made = armature.DonutImageProcessor(size=(6, 8), do_align_long_axis=True)
+    assert made.size == {"height": 8, "width": 6}
+    pixels = made(page, return_tensors="np")["pixel_values"]
+    assert pixels.shape == (1, 3, 8, 6)
+    np.testing.assert_allclose(pixels[0, 0, 4], DONUT, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("<s_total> 9 </s_total>", {"total": "9"}),
+        ("<s_a><s_b>1</s_b><sep/><s_b>2</s_b></s_a>", {"a": [{"b": "1"}, {"b": "2"}]}),
+        ("<s_a>x<sep/><yes/></s_a>", {"a": ["x", "yes"]}),
+        ("</s_a><s_a>x</s_a><s_c>", {"a": "x"}),
+        ("nothing", {"text_sequence": "nothing"}),
+    ],
+)
+def test_what_is_written_about_a_page_becomes_fields(checkpoint, text, fields):
+    folder = checkpoint("vision-encoder-decoder")
+    table = {"image_processor_type": "DonutImageProcessor", "processor_class": "DonutProcessor"}
+    (folder / "preprocessor_config.json").write_text(json.dumps(table | {"size": [20, 30]}))
+    made = AutoProcessor.from_pretrained(folder)
+    assert made.token2json(text, added_vocab={"<yes/>": 1}) == fields
+    both = made(picture(), "a b", return_tensors="pt")
+    assert both["labels"].equal(both["input_ids"])
+    assert both["pixel_values"].shape == (1, 3, 30, 20)
+
+
+def test_found_things_are_named():
+    made = armature.OwlViTImageProcessor()
+    logits, boxes = torch.tensor([[[3.0, -1.0], [-9.0, -9.0]]]), torch.full((1, 2, 4), 0.5)
+    given = SimpleNamespace(logits=logits, pred_boxes=boxes)
+    (found,) = made.post_process_grounded_object_detection(given, text_labels=[["cat", "dog"]])
+    assert found["text_labels"] == ["cat"]
+    (found,) = made.post_process_grounded_object_detection(given)
+    assert found["text_labels"] is None
+    with pytest.raises(ArgumentError, match="text_labels"):
+        made.post_process_grounded_object_detection(given, text_labels=[])

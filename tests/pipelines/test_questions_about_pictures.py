@@ -102,3 +102,18 @@ def test_a_page_answers_with_its_words(tmp_path):
     assert windows[0]["end"] < 27
     with pytest.raises(ArgumentError, match="word_boxes"):
         pipe({"question": "what ?"})
+
+
+def test_things_are_found_by_name(pairs):
+    pipe = pipeline(model=pairs("owlvit", "OwlViTImageProcessor"))
+    assert type(pipe).__name__ == "ZeroShotObjectDetectionPipeline"
+    how = {"threshold": 0.0, "top_k": 3}
+    cat, both = pipe(PHOTO, ["a cat"], **how), pipe(PHOTO, ["a cat", "the dog"], **how)
+    assert len(both) == 3
+    labels = [["a cat"], ["a cat", "the dog"]]
+    assert close(pipe([PHOTO, PHOTO], candidate_labels=labels, **how), [cat, both])
+    assert close(pipe(PHOTO, text_queries=["a cat"], **how), cat)
+    named = pipe(PHOTO, candidate_labels="a cat, the dog", threshold=0.0)
+    assert {one["label"] for one in named} == {"a cat", " the dog"}
+    with pytest.raises(ArgumentError, match="lists of candidate_labels"):
+        pipe([PHOTO], candidate_labels=labels)

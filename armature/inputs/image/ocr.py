@@ -45,8 +45,8 @@ def _read(picture: Any, language: str | None, options: str) -> dict[str, list[An
     except ImportError as error:
         raise ArgumentError(
             "apply_ocr=True finds words with Tesseract, for which pytesseract is not installed.\n"
-            "  → pip install pytesseract (and Tesseract itself); or pass apply_ocr=False, and the "
-            "words and boxes yourself"
+            "  → pip install 'armature-models[documents]' and Tesseract itself; or pass "
+            "apply_ocr=False, and the words and boxes yourself"
         ) from error
     try:
         return pytesseract.image_to_data(picture, lang=language, output_type="dict", config=options)
