@@ -98,6 +98,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.captions import CaptionModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.restoring import RestoringModel
     from armature.sounds import SoundModel
     from armature.towers import TowersModel
     from armature.transcribing import TranscribingModel
@@ -116,6 +117,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.Contrast: TowersModel,
         tasks.Joined: JoinedModel,
         tasks.Captions: CaptionModel,
+        tasks.RestoredImage: RestoringModel,
         tasks.Scribe: TranscribingModel,
     }
     usual = SoundModel if module.INPUTS == "sounds" else PreTrainedModel

@@ -105,6 +105,19 @@ def test_things_of_images_are_learned_by_matching():
 
 
 @torch.no_grad()
+def test_patches_become_images_again():
+    model, (given, wanted) = opened("vit_mae/restored"), recorded("vit_mae/restored")
+    pixels = given["pixel_values"]
+    patches = model.patchify(pixels)
+    assert patches.shape == wanted["logits"].shape
+    assert model.unpatchify(patches, tuple(pixels.shape[2:])).equal(pixels)
+    with pytest.raises(ArgumentError, match="name the size"):
+        model.unpatchify(patches[:, 1:])
+    with pytest.raises(ArgumentError, match="parts of patches"):
+        model.patchify(pixels[:, :, 1:])
+
+
+@torch.no_grad()
 def test_bodies_open_by_their_auto_class():
     for name in ("beit/classes", "yolos/boxes", "videomae/classes", "timesformer/classes"):
         assert AutoModel.from_pretrained(GOLDEN / name).load_report.new == []
