@@ -99,6 +99,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     from armature.guided import GuidedModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
+    from armature.restoring import RestoringModel
     from armature.sounds import SoundModel
     from armature.towers import LookingTowersModel, TowersModel
     from armature.transcribing import TranscribingModel
@@ -119,6 +120,7 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         tasks.TextGuidedDetector: GuidedModel,
         tasks.Joined: JoinedModel,
         tasks.Captions: CaptionModel,
+        tasks.RestoredImage: RestoringModel,
         tasks.Scribe: TranscribingModel,
     }
     usual = SoundModel if module.INPUTS == "sounds" else PreTrainedModel

@@ -175,35 +175,28 @@ def maps(spec: Backbone, c: Config, body: Any) -> Any:
     return Resized() if c.add_fpn else StackMaps(spec, c, body)
 
 
-def segmenter(_spec: Head, c: Config, body: Any) -> Any:
+def _segmenter(_spec: Head, c: Config, body: Any) -> Any:
     """Return the head that gives each pixel a class."""
-    from armature.layers.pyramid_pooling import FourSizes
-    from armature.outputs.images import PatchHead, chosen_stages
-    from armature.outputs.pixel_classes import PixelClasses
+    from armature.outputs.pixel_classes import LayersClasses
+
+    # HF: they count from one, so that this is the state before each of the blocks named.
+    layers = tuple((index - 1) % (body.depth + 1) for index in four(c))
+    return LayersClasses(c, layers, c.semantic_loss_ignore_index)
+
+
+def four(c: Config) -> list[int]:
+    """Return which layers a segmenter reads.
+
+    Raises:
+        ConfigError: they are not four.
+    """
+    from armature.outputs.images import chosen_stages
 
     names = ["stem", *(f"stage{index + 1}" for index in range(c.num_hidden_layers))]
     indices = c.get("out_indices") or c.get("segmentation_indices") or chosen_stages(c, names)
     if len(indices) != 4:
         raise ConfigError(f"config.json: out_indices is {indices}, but should name four layers")
-
-    class Segmented(PatchHead):
-        """Scores of classes, of the maps of four layers."""
-
-        fields = ("loss", "logits", "hidden_states", "attentions")
-        # HF: they count from one, so that this is the state before each of the blocks named.
-        layers = tuple((index - 1) % (body.depth + 1) for index in indices)
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.neck = FourSizes(c.hidden_size)
-            self.classes = PixelClasses(c, [c.hidden_size] * 4, c.semantic_loss_ignore_index)
-
-        def read(self, sight: Sight) -> dict[str, Any]:
-            """Return loss, logits (B, labels, height, width)."""
-            maps = self.neck([sight.map(sight.states[index]) for index in self.layers])
-            return self.classes(maps, sight.given.get("labels"))
-
-    return Segmented()
+    return indices
 
 
 def guesses(_spec: Head, c: Config, body: Any) -> Any:
@@ -284,7 +277,7 @@ HEADS = {
     "BeitForImageClassification":  ImageClassifier(
         pick="patches", norm="beit.pooler.layernorm", gate="use_mean_pooling", out="classifier"),
     "BeitForSemanticSegmentation": Segmenter(
-        make=segmenter, names=decoders("conv", "bn", neck)),
+        make=_segmenter, names=decoders("conv", "bn", neck)),
     "BeitBackbone":                Backbone(make=maps, prefix="", names=_backbone_rows),
 }
 # fmt: on

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from armature.arch import beit
 from armature.arch._decoded import decoders
-from armature.outputs.tasks import Base, ImageClassifier, Segmenter
+from armature.config import Config
+from armature.errors import ConfigError
+from armature.outputs.tasks import Base, Head, ImageClassifier, Segmenter
 
 LIKE = beit
 
@@ -13,6 +17,18 @@ DEFAULTS = {
     for key, value in beit.DEFAULTS.items()
     if key not in ("vocab_size", "add_fpn", "out_features", "reshape_hidden_states")
 } | {"out_indices": [3, 5, 7, 11]}
+
+
+def _segmenter(_spec: Head, c: Config, body: Any) -> Any:
+    """Return the head that gives each pixel a class."""
+    from armature.outputs.pixel_classes import LayersClasses
+
+    # HF: the states stay in their order, counted from one; what counts otherwise names none.
+    chosen = tuple(index - 1 for index in range(1, body.depth + 2) if index in beit.four(c))
+    if len(chosen) < 3:
+        raise ConfigError(f"config.json: out_indices is {beit.four(c)}, but layers count from 1")
+    return LayersClasses(c, chosen, c.semantic_loss_ignore_index)
+
 
 PREFIX = "data2vec_vision"
 # fmt: off
@@ -29,7 +45,7 @@ HEADS = {
         pick="patches", norm="data2vec_vision.pooler.layernorm", gate="use_mean_pooling",
         out="classifier"),
     "Data2VecVisionForSemanticSegmentation": Segmenter(
-        make=beit.segmenter,
+        make=_segmenter,
         names=decoders("convolution", "normalization", beit.neck,
                        pooled="psp_modules.blocks.{j}.conv", gather="psp_bottleneck")),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from armature.arch import sides, vit
 from armature.config import Config
 from armature.model import spec as anatomy
-from armature.outputs.tasks import Base, Head, MaskedImage
+from armature.outputs.tasks import Base, Head, RestoredImage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -216,10 +216,9 @@ def _restorer(_spec: Head, c: Config, body: Any) -> Any:
 
 def _pixels(sight: Sight, c: Config) -> Tensor:
     """Return the pixels of each patch, (B, patches, height · width · C), perhaps normed."""
-    (down, across), (height, width) = sides(c.patch_size), sight.inputs.further["sides"]
-    images = sight.inputs.further["images"].pixels[:, :, : height * down, : width * across]
-    squares = images.unflatten(3, (width, across)).unflatten(2, (height, down))
-    pixels = squares.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+    from armature.layers.patches import squares
+
+    pixels = squares(sight.inputs.further["images"].pixels, sides(c.patch_size))
     if not c.norm_pix_loss:
         return pixels
     spread = (pixels.var(-1, keepdim=True) + 1e-6).sqrt()
@@ -242,7 +241,7 @@ UNUSED = ("decoder_hidden_size", "decoder_intermediate_size", "decoder_num_atten
 
 HEADS = {
     "ViTMAEModel":          Base(make=_glimpsed),
-    "ViTMAEForPreTraining": MaskedImage(
+    "ViTMAEForPreTraining": RestoredImage(
         only=("PreTraining",), make=_restorer,
         names={"head.out": "decoder.decoder_pred"} | {
             f"head.decoder.{ours}": f"decoder.{theirs}" for ours, theirs in _DECODER.items()}),

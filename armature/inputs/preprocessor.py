@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 FILE, WHOLE = "preprocessor_config.json", "processor_config.json"
 IMAGES, AUDIO = "image_processor", "feature_extractor"
-# What files say that changes nothing here.
+# What files and calls say that changes nothing here.
 _MEANINGLESS = ("feature_extractor_type", "image_processor_type", "processor_class", "use_fast",
-                "_valid_processor_keys", "_valid_kwargs_names", "auto_map")  # fmt: skip
+                "backend", "trust_remote_code", "auto_map",
+                "_valid_processor_keys", "_valid_kwargs_names")  # fmt: skip
 
 
 class Preprocessor:

@@ -211,6 +211,20 @@ class PatchTokens(Patches):
         return patches.unflatten(1, inputs.further["sides"]).permute(0, 3, 1, 2)
 
 
+def squares(images: Tensor, patch: tuple[int, int]) -> Tensor:
+    """Images (B, C, height, width) → the pixels of each whole patch, (B, patches, h · w · C)."""
+    sides = [side // one for side, one in zip(images.shape[2:], patch, strict=True)]
+    images = images[:, :, : sides[0] * patch[0], : sides[1] * patch[1]]
+    found = images.unflatten(3, (sides[1], patch[1])).unflatten(2, (sides[0], patch[0]))
+    return found.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+
+
+def pictured(pixels: Tensor, grid: tuple[int, int], patch: tuple[int, int]) -> Tensor:
+    """Pixels of patches (B, patches, h · w · C) → images (B, C, height, width)."""
+    found = pixels.unflatten(2, (*patch, -1)).unflatten(1, grid)  # (B, down, across, h, w, C)
+    return found.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+
+
 class Merge(nn.Module):
     """Four neighbouring patches become one of twice the width (Liu et al., 2021)."""
 

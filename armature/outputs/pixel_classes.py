@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from armature.config import Config
 from armature.errors import ArgumentError
-from armature.layers.pyramid_pooling import ConvolutionDecoder, PyramidDecoder, resized
+from armature.layers.pyramid_pooling import ConvolutionDecoder, FourSizes, PyramidDecoder, resized
+from armature.outputs.images import PatchHead, Sight
 
 
 class PixelClasses(nn.Module):
@@ -76,3 +77,22 @@ class StretchedClasses(nn.Module):
         """Return loss, logits (B, labels, height, width)."""
         made = self.classes(found["feature_maps"], given.get("labels"))
         return made | {"logits": resized(made["logits"], given["pixel_values"])}
+
+
+class LayersClasses(PatchHead):
+    """Reads the states of four layers of a stack, or of three: then the last one's twice."""
+
+    fields = ("loss", "logits", "hidden_states", "attentions")
+
+    def __init__(self, config: Config, layers: tuple[int, ...], ignored: int) -> None:
+        """Build it for these layers and the label of pixels that do not count."""
+        super().__init__()
+        self.layers = layers
+        self.neck = FourSizes(config.hidden_size)
+        self.classes = PixelClasses(config, [config.hidden_size] * 4, ignored)
+
+    def read(self, sight: Sight) -> dict[str, Any]:
+        """Return loss, logits (B, labels, height, width)."""
+        maps = [sight.map(sight.states[index]) for index in self.layers]
+        made = self.neck([*maps, maps[-1]])[: len(maps)]
+        return self.classes((*made, made[-1])[:4], sight.given.get("labels"))

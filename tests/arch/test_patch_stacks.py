@@ -11,6 +11,7 @@ from armature import (
     AutoModel,
     AutoModelForPreTraining,
     BeitBackbone,
+    Data2VecVisionForSemanticSegmentation,
     ViTConfig,
     ViTModel,
     auto,
@@ -103,6 +104,33 @@ def test_things_of_images_are_learned_by_matching():
     found.loss.backward()
     assert set(found.loss_dict) >= {"loss_ce", "loss_bbox", "loss_giou"}
     assert all(weight.grad is not None for weight in model.parameters())
+
+
+@torch.no_grad()
+def test_layers_of_data2vec_are_read_in_their_order():
+    settings = {**SMALL, "num_hidden_layers": 4, "num_labels": 2, "pool_scales": [1]}
+    kind, scores = Data2VecVisionForSemanticSegmentation, []
+    for asked in ([1, 2, 3, 4], [4, 3, 2, 1], [0, 1, 2, 3]):
+        torch.manual_seed(0)
+        model = kind(kind.config_class(**settings, out_indices=asked))
+        scores.append(model(pixel_values=torch.ones(1, 3, 12, 12)).logits)
+    assert scores[0].equal(scores[1])
+    assert not scores[0].equal(scores[2])  # the third map stands for the missing one
+    with pytest.raises(ConfigError, match="out_indices"):
+        kind(kind.config_class(**settings, out_indices=[0, -1, 2, 3]))
+
+
+@torch.no_grad()
+def test_patches_become_images_again():
+    model, (given, wanted) = opened("vit_mae/restored"), recorded("vit_mae/restored")
+    pixels = given["pixel_values"]
+    patches = model.patchify(pixels)
+    assert patches.shape == wanted["logits"].shape
+    assert model.unpatchify(patches, tuple(pixels.shape[2:])).equal(pixels)
+    with pytest.raises(ArgumentError, match="name the size"):
+        model.unpatchify(patches[:, 1:])
+    with pytest.raises(ArgumentError, match="parts of patches"):
+        model.patchify(pixels[:, :, 1:])
 
 
 @torch.no_grad()

@@ -76,11 +76,15 @@ def pixels(source: Picture, *, rgb: bool, first: bool | None = None) -> np.ndarr
 def many(sources: Any) -> list[Picture]:
     """Return a list of pictures: of one, of several, or of an array or tensor (B, …) of them.
 
+    A list of lists is one of all their pictures.
+
     Raises:
         ArgumentError: there is none.
     """
     if isinstance(sources, list | tuple) or getattr(sources, "ndim", 0) == 4:
         found = list(sources)
+        if all(isinstance(one, list | tuple) for one in found):
+            found = [picture for some in found for picture in some]
     else:
         found = [sources]
     if not found:

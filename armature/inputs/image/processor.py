@@ -68,6 +68,18 @@ class ImageProcessor(Preprocessor):
                 found[key] = sizes.size_of(found[key], key, square=square, longest=longest)
         return found
 
+    def _with(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a call that overrides some.
+
+        Raises:
+            ArgumentError: it asks for channels behind the sides.
+        """
+        given = dict(overrides)
+        given.pop("disable_grouping", None)  # only ever a matter of speed
+        if given.pop("data_format", None) not in (None, "channels_first"):
+            raise ArgumentError("models read pictures with their channels first: move them after")
+        return super()._with(given)
+
     @property
     def model_input_names(self) -> list[str]:
         """Return the names of what it makes."""
@@ -86,6 +98,7 @@ class ImageProcessor(Preprocessor):
         return_segmentation_masks: bool | None = None,
         masks_path: str | Path | None = None,
         instance_id_to_semantic_id: Ids | list[Ids] | None = None,
+        device: Any = None,
         **overrides: Any,
     ) -> BatchEncoding:
         """Make of one or several pictures what a model reads.
@@ -101,6 +114,7 @@ class ImageProcessor(Preprocessor):
             masks_path: the folder of panoptic annotations' pictures.
             instance_id_to_semantic_id: the class of each number in the maps, of all or of each;
                 None: numbers are classes.
+            device: where tensors shall lie.
             overrides: settings of this call alone.
 
         Returns:
@@ -147,7 +161,8 @@ class ImageProcessor(Preprocessor):
         found |= divided
         if settings.get("apply_ocr"):
             found |= self._words(images, settings)
-        return BatchEncoding(found)
+        whole = BatchEncoding(found)
+        return whole if device is None or return_tensors != "pt" else whole.to(device)
 
     preprocess = __call__
 

@@ -20,8 +20,14 @@ def _sides(image: np.ndarray) -> tuple[int, int]:
     return image.shape[-2], image.shape[-1]
 
 
+def _size(s: Settings) -> sizes.Size:
+    if s["size"] is None:
+        raise ConfigError("`size` is None: say how large a picture becomes, or do_resize=False")
+    return s["size"]
+
+
 def _resize(image: np.ndarray, s: Settings, size: tuple[int, int] | None = None) -> np.ndarray:
-    size = sizes.target(*_sides(image), s["size"]) if size is None else size
+    size = sizes.target(*_sides(image), _size(s)) if size is None else size
     return t.resize(image, size, BILINEAR if s["resample"] is None else s["resample"])
 
 
@@ -36,7 +42,7 @@ def _whole(image: np.ndarray, s: Settings) -> np.ndarray:
 
 def _larger(image: np.ndarray, s: Settings) -> np.ndarray:
     """PoolFormer: the size is a share of what is resized to."""
-    share, size = s["crop_pct"], s["size"]
+    share, size = s["crop_pct"], _size(s)
     if share is None:
         return _resize(image, s)
     if "shortest_edge" not in size and not {"height", "width"} <= set(size):
@@ -50,15 +56,15 @@ def _larger(image: np.ndarray, s: Settings) -> np.ndarray:
 
 def _eighth(image: np.ndarray, s: Settings) -> np.ndarray:
     """LeViT: the shorter side is an eighth longer than the size says."""
-    if "shortest_edge" not in s["size"]:
+    if "shortest_edge" not in _size(s):
         return _resize(image, s)
-    edge = int((256 / 224) * s["size"]["shortest_edge"])
+    edge = int((256 / 224) * _size(s)["shortest_edge"])
     return _resize(image, s, sizes.by_shortest(*_sides(image), edge))
 
 
 def _fitted(image: np.ndarray, s: Settings) -> np.ndarray:
     keep, multiple = s["keep_aspect_ratio"], s["ensure_multiple_of"]
-    size = sizes.fitted(*_sides(image), s["size"], keep=keep, multiple=multiple)
+    size = sizes.fitted(*_sides(image), _size(s), keep=keep, multiple=multiple)
     return _resize(image, s, size)
 
 
@@ -73,15 +79,15 @@ def _within(image: np.ndarray, s: Settings) -> np.ndarray:
 
 def _floored(image: np.ndarray, s: Settings) -> np.ndarray:
     """YOLOS: both sides are rounded down to multiples of 16, unless the size names them."""
-    if "shortest_edge" not in s["size"]:
+    if "shortest_edge" not in _size(s):
         return _resize(image, s)
-    height, width = sizes.target(*_sides(image), s["size"])
+    height, width = sizes.target(*_sides(image), _size(s))
     return _resize(image, s, (height // 16 * 16, width // 16 * 16))
 
 
 def _raised(image: np.ndarray, s: Settings) -> np.ndarray:
     """MaskFormer: both sides are rounded up to multiples of a number."""
-    size, number = sizes.target(*_sides(image), s["size"]), s["size_divisor"] or 1
+    size, number = sizes.target(*_sides(image), _size(s)), s["size_divisor"] or 1
     return _resize(image, s, (-(-size[0] // number) * number, -(-size[1] // number) * number))
 
 
@@ -111,15 +117,16 @@ def _shrunk(image: np.ndarray, s: Settings) -> np.ndarray:
 
 
 def _page(s: Settings) -> tuple[int, int]:
-    if not {"height", "width"} <= set(s["size"]):
-        raise ConfigError(f"`size` is {dict(s['size'])}: give it height and width")
-    return s["size"]["height"], s["size"]["width"]
+    size = _size(s)
+    if not {"height", "width"} <= set(size):
+        raise ConfigError(f"`size` is {dict(size)}: give it height and width")
+    return size["height"], size["width"]
 
 
 def _edge(s: Settings) -> int:
-    if "shortest_edge" not in s["size"]:
-        raise ConfigError(f"`size` is {dict(s['size'])}, but this processor reads shortest_edge")
-    return s["size"]["shortest_edge"]
+    if "shortest_edge" not in _size(s):
+        raise ConfigError(f"`size` is {dict(_size(s))}, but this processor reads shortest_edge")
+    return _size(s)["shortest_edge"]
 
 
 def _crop(image: np.ndarray, s: Settings) -> np.ndarray:

@@ -66,6 +66,11 @@ class MaskedImage(Head):
 
 
 @dataclass(frozen=True)
+class RestoredImage(MaskedImage):
+    """The pixels of hidden patches, patch after patch."""
+
+
+@dataclass(frozen=True)
 class Contrast(Base):
     """How well each image goes with each text."""
 

@@ -76,6 +76,16 @@ def test_a_picture_may_come_in_many_ways(vit):
     assert torch.equal(several, batch)
 
 
+def test_calls_of_all_years_are_read(vit):
+    plain = vit([PHOTO, PHOTO], return_tensors="pt").pixel_values
+    how = {"device": "cpu", "disable_grouping": True, "data_format": "channels_first"}
+    assert vit([[PHOTO], [PHOTO]], return_tensors="pt", **how).pixel_values.equal(plain)
+    with pytest.raises(ArgumentError, match="channels first"):
+        vit(PHOTO, data_format="channels_last")
+    with pytest.raises(ConfigError, match="size"):
+        vit(PHOTO, size=None)
+
+
 def test_a_photo_is_turned_and_becomes_rgb(tmp_path):
     wide = Image.new("RGB", (8, 4), "red")
     wide.putpixel((0, 0), (0, 0, 255))
@@ -202,7 +212,7 @@ def png(width, height):
         (np.zeros((4, 4), np.uint8), "1 channels"),
         (7, "no picture"),
         ([], "no picture"),
-        ([["a"]], "list"),
+        ([[["a"]]], "list"),
         (io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0"), "no picture"),
     ],
 )
