@@ -80,6 +80,10 @@ def test_scores_have_the_size_of_the_image():
 # Encoder → how many channels its maps have, and tensors that files hold of it.
 ENCODERS = {
     "resnext50_32x4d": ([3, 64, 256, 512, 1024, 2048], {"layer1.0.conv2.weight"}),
+    "se_resnet50": (
+        [3, 64, 256, 512, 1024, 2048],
+        {"layer0.bn1.bias", "layer1.0.se_module.fc2.bias"},
+    ),
     "tu-resnet18": ([3, 64, 64, 128, 256, 512], {"model.layer2.0.downsample.1.running_var"}),
     "vgg11": ([64, 128, 256, 512, 512, 512], {"features.0.bias", "features.18.weight"}),
     "vgg13_bn": ([64, 128, 256, 512, 512, 512], {"features.1.running_mean", "features.32.bias"}),
