@@ -189,6 +189,11 @@ KINDS: dict[str, Kind] = {
     "Yolos": _boxed("resize_floored", "do_convert_annotations"),
     **dict.fromkeys(("MaskFormer", "Mask2Former"), _boxed("resize_raised", "do_reduce_labels")),
     "Photo": Kind({**RGB, **SCALED}, steps=("rescale",)),
+    "WholeImage": Kind(
+        {**RGB, "do_resize": True, "resample": BILINEAR, **SCALED, **IMAGENET},
+        steps=("resize_down", "rescale", "normalize"),
+        further={"size_divisor": 32},
+    ),
     "LayoutLMv2": Kind(
         {**_resized(_square(224), BILINEAR)}, steps=("resize", "turn"), further=_OCR
     ),
@@ -244,10 +249,12 @@ OF_TYPES = {
     "timesformer": "VideoMAE",
     "vision-encoder-decoder": "ViT",
 }
-# Architectures whose checkpoints hold no file about pictures: they resize and norm them themselves.
-UNWRITTEN: dict[str, str] = dict.fromkeys(
-    ("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
-)
+# Architectures whose checkpoints hold no file about pictures. Detectors resize and norm them
+# themselves; segmenters take them as large as they are, normed as is usual.
+UNWRITTEN: dict[str, str] = {
+    **dict.fromkeys(("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"),
+    **dict.fromkeys(("unet", "pspnet", "deeplabv3", "deeplabv3plus", "fpn"), "WholeImage"),
+}
 
 # What a class does beside: making results of a model's answers, reading videos.
 ANSWERS = {
@@ -259,6 +266,7 @@ ANSWERS = {
     "GLPN": ("results", "Depths"),
     "OwlViT": ("results", "NamedBoxes"),
     "Photo": ("results", "FoundThings"),
+    "WholeImage": ("results", "Classes"),
     "Yolos": ("results", "Boxes"),
     "DeformableDetr": ("results", "RankedBoxes"),
     "Detr": ("segments", "BoxesAndSegments"),
