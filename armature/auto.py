@@ -96,10 +96,11 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
         return None
     from armature.backbone import BackboneModel
     from armature.captions import CaptionModel
+    from armature.guided import GuidedModel
     from armature.joined import JoinedModel
     from armature.pretrained import PreTrainedModel
     from armature.sounds import SoundModel
-    from armature.towers import TowersModel
+    from armature.towers import LookingTowersModel, TowersModel
     from armature.transcribing import TranscribingModel
 
     model_type, module = found
@@ -114,6 +115,8 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     kinds = {
         tasks.Backbone: BackboneModel,
         tasks.Contrast: TowersModel,
+        tasks.LookingContrast: LookingTowersModel,
+        tasks.TextGuidedDetector: GuidedModel,
         tasks.Joined: JoinedModel,
         tasks.Captions: CaptionModel,
         tasks.Scribe: TranscribingModel,

@@ -27,3 +27,18 @@ class BackboneModel(PreTrainedModel):
     def channels(self) -> list[int]:
         """C of each map."""
         return list(self._maps().channels)
+
+    @property
+    def stage_names(self) -> list[str]:
+        """Names of all its stages, also of those whose maps it keeps."""
+        return list(self._maps().every)
+
+    @property
+    def num_features(self) -> list[int]:
+        """C of the maps of all stages."""
+        return list(self._maps().every.values())
+
+    @property
+    def out_feature_channels(self) -> dict[str, int]:
+        """Stage → C of its map, for all stages."""
+        return dict(self._maps().every)

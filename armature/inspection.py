@@ -254,10 +254,15 @@ def _heads(config: Mapping[str, Any], shapes: Mapping[str, Any]) -> Iterator[Hea
     declared = _declared(config)
     present = _spellings(shapes, architecture.ALIASES)
     alike = _alike(architecture.HEADS, declared)
+
+    def others(head: Any) -> Iterator[Any]:
+        return (one for one in architecture.HEADS.values() if one is not head)
+
     fitting = [
         Head(name, tuple(auto_names(name)), name in declared)
         for name, head in architecture.HEADS.items()
-        if isinstance(head, Base) or (name not in alike and _holds(present, head, config))
+        if isinstance(head, Base)
+        or (name not in alike and _holds(present, head, others(head), config))
     ]
     yield from sorted(fitting, key=lambda head: not head.declared)
 
@@ -286,26 +291,44 @@ def _head_findings(
 
 def _spellings(names: Iterable[str], aliases: Mapping[str, str]) -> set[str]:
     """Return tensor names as they stand and as they are spelled today, with all beginnings."""
-    found = set()
+    from armature.checkpoint.names import Names
+
+    found, known = set(), Names({}, aliases=aliases)
     for name in names:
-        today = name
-        for old, new in aliases.items():
-            today = today.replace(old, new)
-        for spelling in {name, today}:
+        for spelling in {name, known.canonical(name)}:
             parts = spelling.split(".")
             found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
     return found
 
 
-def _holds(present: set[str], head: Any, config: Mapping[str, Any]) -> bool:
-    """Say whether all parts of a head are present; an output map may be the embeddings, tied."""
+def _holds(present: set[str], head: Any, others: Iterable[Any], config: Mapping[str, Any]) -> bool:
+    """Say whether a head is present; an output map may be the embeddings, tied.
+
+    All parts of the usual path must be there, and some of an architecture's own module that no
+    other head has: which parts of it there are depends on settings.
+    """
     from armature.outputs.tasks import Backbone, WordHead
 
     tied = isinstance(head, WordHead) and head.ties(config)
-    rows = head.rows(config)
-    needed = [theirs for ours, theirs in rows.items() if not (tied and ours == "head.out")]
-    some = bool(rows) or isinstance(head, Backbone)
-    return some and all(_is_among(theirs, present) for theirs in needed)
+    rows, own = head.rows(config), head.own(config)
+    path = {ours: theirs for ours, theirs in rows.items() if ours not in own}
+    sure = {ours: theirs for ours, theirs in path.items() if ours not in head.optional}
+    sure = sure or ({} if own else path)
+    whole = all(
+        _is_map(theirs, present) if ours == "head.out" else _is_among(theirs, present)
+        for ours, theirs in sure.items()
+        if not (tied and ours == "head.out")
+    )
+    shared = {theirs for other in others for theirs in map(str, other.own(config).values())}
+    telling = [theirs for theirs in own.values() if str(theirs) not in shared] or own.values()
+    some = not own or any(_is_among(theirs, present) for theirs in telling)
+    return whole and (isinstance(head, Backbone) or (bool(rows) and some))
+
+
+def _is_map(theirs: str, present: set[str]) -> bool:
+    """Say whether one linear map has this name, and not a part with several in it."""
+    parted = any(name.startswith(f"{theirs}.") for name in present)
+    return (f"{theirs}.weight" if parted else theirs) in present
 
 
 def _is_among(theirs: Any, present: set[str]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from armature import arguments
 from armature.errors import ArgumentError
 from armature.model.call import Asked
@@ -68,6 +70,21 @@ class TowersModel(PreTrainedModel):
             tower = getattr(model._towers, word)
             tower.body, tower.head = one.body, one.head
         return model
+
+
+class LookingTowersModel(TowersModel):
+    """A model that compares texts and images, and can read a text with an eye on an image."""
+
+    def get_multimodal_features(
+        self, input_ids: Any = None, pixel_values: Any = None, **given: Any
+    ) -> Tensor:
+        """Return a vector (B, P) for each text beside its own image."""
+        given |= {"input_ids": input_ids, "pixel_values": pixel_values}
+        given, asked = arguments.checked(self, given), Asked()
+        image = self._towers.vision(given, asked).last_hidden_state
+        assert image is not None
+        text = self._towers.text(given, asked, image)
+        return self._towers.text_map(text.pooler_output)
 
 
 def _opened(word: str, name: str | Path | None, options: dict[str, Any]) -> Any:

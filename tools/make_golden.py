@@ -2,15 +2,11 @@
 
     python tools/make_golden.py [NAME …]
 
-Needs the `reference` extra. Every parameter is random, norms and biases too. A folder holds
-config.json, model.safetensors, golden.json (what was called) and golden.safetensors (inputs,
-outputs: loss, logits, every hidden state, every attention).
+Needs the `reference` extra. Every parameter is random, norms and biases too.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import golden_crossed
@@ -18,28 +14,11 @@ import golden_encoders
 import golden_options
 import golden_states
 import torch
-import transformers
+from golden_files import GOLDEN, Record, made, write_each
 from golden_variants import VARIANTS, Variant
-from safetensors.torch import save_file
 
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "arch"
-SKIPPED = ("past_key_values",)
 ALL = [*VARIANTS, *golden_encoders.VARIANTS, *golden_crossed.VARIANTS]
 ALL += [*golden_options.VARIANTS, *golden_states.VARIANTS]
-
-
-def randomise(model: torch.nn.Module, generator: torch.Generator) -> None:
-    """Give every parameter and buffer that is saved a random value."""
-    for name, tensor in model.state_dict().items():
-        if not tensor.is_floating_point():
-            continue
-        noise = torch.randn(tensor.shape, generator=generator)
-        if name.endswith("running_var"):
-            tensor.copy_(0.5 + noise.abs())
-            continue
-        norm = tensor.dim() == 1 and ("norm" in name.lower() or "ln_" in name)
-        spread = 0.12 if "SelfAttention" in name or "EncDec" in name else 0.25  # unscaled scores
-        tensor.copy_(1 + 0.3 * noise if norm and name.endswith("weight") else spread * noise)
 
 
 def settle(model: torch.nn.Module) -> None:
@@ -149,31 +128,13 @@ def labels_of(variant: Variant, model, batch: dict, generator) -> dict:  # noqa:
     return found
 
 
-def flatten(outputs: dict) -> dict[str, torch.Tensor]:
-    """Return name → tensor; tuples as `hidden_states.0`."""
-    found = {}
-    for key, value in outputs.items():
-        if key in SKIPPED:
-            continue
-        if isinstance(value, tuple):
-            found |= {f"{key}.{i}": one for i, one in enumerate(value) if one is not None}
-        elif isinstance(value, torch.Tensor):
-            found[key] = value
-    return found
-
-
 @torch.no_grad()
 def make(variant: Variant, folder: Path) -> None:
     """Build, call and write one variant."""
     generator = torch.Generator().manual_seed(sum(map(ord, variant.name)))
-    kind = getattr(transformers, variant.model)
-    attention = "sdpa" if variant.fused else "eager"
-    model = kind(kind.config_class(**variant.settings)).eval()
-    randomise(model, generator)
-    settle(model)
-    model.save_pretrained(folder)
-    (folder / "generation_config.json").unlink(missing_ok=True)
-    model = kind.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention).eval()
+    model = made(variant.model, variant.settings, folder, generator, settle)
+    if variant.fused:
+        model.set_attn_implementation("sdpa")
     batch = inputs_of(variant, model, generator)
     flags = {"output_hidden_states": True, **variant.extra}
     flags |= {} if variant.fused else {"output_attentions": True}
@@ -181,12 +142,9 @@ def make(variant: Variant, folder: Path) -> None:
     labels = labels_of(variant, model, batch, generator) if variant.labels else {}
     if labels:
         calls.append(("labels", {**batch, **labels}, dict(variant.extra)))
-    tensors, record = {}, {"class": variant.model, "calls": [], "generate": []}
+    record = Record(variant.model, generate=[])
     for name, given, options in calls:
-        outputs = flatten(model(**given, **options))
-        tensors |= {f"{name}.in.{key}": value for key, value in given.items()}
-        tensors |= {f"{name}.out.{key}": value for key, value in outputs.items()}
-        record["calls"].append({"name": name, "flags": options})
+        record.call(name, given, options, model(**given, **options))
     if variant.generate:
         also = ("encoder_hidden_states", "encoder_attention_mask")
         kept = ("input_ids", "attention_mask", *also)
@@ -194,22 +152,10 @@ def make(variant: Variant, folder: Path) -> None:
         for options in ({"do_sample": False}, {"do_sample": False, "num_beams": 3}):
             options |= {"max_new_tokens": 7, "pad_token_id": 0, "eos_token_id": None}
             found = model.generate(**prompt, **options)
-            record["generate"].append({"options": options, "tokens": found.tolist()})
-    apart = {key: value.contiguous().clone() for key, value in tensors.items()}
-    save_file(apart, folder / "golden.safetensors")
-    (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def main() -> None:
-    chosen = sys.argv[1:]
-    for variant in ALL:
-        if not chosen or variant.name in chosen:
-            folder = OUT / variant.name
-            folder.mkdir(parents=True, exist_ok=True)
-            make(variant, folder)
-            size = sum(file.stat().st_size for file in folder.iterdir())
-            print(f"{variant.name:24} {variant.model:34} {size // 1024:5} kB")
+            record.told["generate"].append({"options": options, "tokens": found.tolist()})
+    record.write(folder)
 
 
 if __name__ == "__main__":
-    main()
+    known = {variant.name: variant for variant in ALL}
+    write_each(known, GOLDEN / "arch", lambda name, folder: make(known[name], folder))

@@ -2,27 +2,22 @@
 
     python tools/make_golden_images.py [NAME …]
 
-Needs the `reference` extra. Folders look like those of `tools/make_golden.py`.
+Needs the `reference` extra.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-import json
-import sys
 from pathlib import Path
 
 import torch
-import transformers
+from golden_files import GOLDEN, Record, flatten, made, write_each
 from golden_images_dense import DENSE, SMALL_DENSE
 from golden_images_detection import DETECTORS, SMALL_DETECTORS
 from golden_images_maps import MAPS, SMALL_MAPS
 from golden_images_patches import PATCHES, SMALL_PATCHES
-from make_golden import flatten, randomise
-from safetensors.torch import save_file
 
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden"
 SMALL = {
     "swin": {"embed_dim": 8, "depths": [2, 2], "num_heads": [2, 4], "mlp_ratio": 2.0},
     "vit": {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3}
@@ -113,43 +108,25 @@ def make(name: str, folder: Path) -> None:
     """Build, call and write one variant."""
     kind_name, settings, sizes, further = VARIANTS[name]
     generator = torch.Generator().manual_seed(sum(map(ord, name.removeprefix("swin/"))))
-    kind = getattr(transformers, kind_name)
     small = SMALL[name.partition("/")[0]]
-    model = kind(kind.config_class(**{**small, **settings})).eval()
-    randomise(model, generator)
-    model.save_pretrained(folder)
-    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
-    tensors, calls = {}, []
+    model = made(kind_name, {**small, **settings}, folder, generator)
+    main = model.main_input_name
+    record = Record(kind_name)
     for index, size in enumerate(sizes):
-        if len(size) == 2 and kind.main_input_name == "pixel_values":
+        if len(size) == 2 and main == "pixel_values":
             size = (getattr(model.config, "num_channels", 3), *size)
         pixels = torch.randn(2 - index, *size, generator=generator)
-        given = {kind.main_input_name: pixels, **(further if index == 0 else {})}
+        given = {main: pixels, **(further if index == 0 else {})}
         flags = {"output_hidden_states": True, "output_attentions": index == 0}
-        stretches = "interpolate_pos_encoding" in inspect.signature(kind.forward).parameters
+        stretches = "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
         flags |= {"interpolate_pos_encoding": True} if index and stretches else {}
         # The reference's blocks remember how they shrank their windows: each call has its own.
         outputs = flatten(copy.deepcopy(model)(**given, **flags))
         if name != "swin/masked":  # the same states in another order: once is enough
             outputs = {key: x for key, x in outputs.items() if not key.startswith("reshaped")}
-        tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
-        tensors |= {
-            f"{index}.out.{key}": value.contiguous().clone() for key, value in outputs.items()
-        }
-        calls.append({"name": str(index), "flags": flags})
-    save_file(tensors, folder / "golden.safetensors")
-    record = {"class": kind_name, "calls": calls}
-    (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def main() -> None:
-    for name in sys.argv[1:] or VARIANTS:
-        folder = OUT / name
-        folder.mkdir(parents=True, exist_ok=True)
-        make(name, folder)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name:18} {size // 1024:5} kB")
+        record.call(str(index), given, flags, outputs)
+    record.write(folder)
 
 
 if __name__ == "__main__":
-    main()
+    write_each(VARIANTS, GOLDEN, make)

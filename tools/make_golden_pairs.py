@@ -2,22 +2,16 @@
 
     python tools/make_golden_pairs.py [NAME …]
 
-Needs the `reference` extra. Folders look like those of `tools/make_golden.py`.
+Needs the `reference` extra.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from make_golden import flatten, randomise
-from safetensors.torch import save_file
-
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "pairs"
+from golden_files import GOLDEN, Record, made, write_each
 
 TEXT = {"vocab_size": 40, "hidden_size": 24, "intermediate_size": 28, "num_hidden_layers": 2}
 TEXT |= {"num_attention_heads": 3, "max_position_embeddings": 12}
@@ -107,33 +101,17 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], d
 def make(name: str, folder: Path) -> None:
     """Build, call and write one variant."""
     kind_name, settings, given, flags, writes = VARIANTS[name]
-    kind = getattr(transformers, kind_name)
-    model = kind(kind.config_class(**settings)).eval()
-    randomise(model, torch.Generator().manual_seed(sum(map(ord, name))))
-    model.save_pretrained(folder)
-    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
+    generator = torch.Generator().manual_seed(sum(map(ord, name)))
+    model = made(kind_name, settings, folder, generator)
     torch.manual_seed(0)  # some put patches in an order of chance
-    outputs = flatten(model(**given, **flags))
-    record: dict[str, Any] = {"class": kind_name, "flags": flags}
+    record = Record(kind_name)
+    record.call("0", given, flags, model(**given, **flags))
     if writes:
-        record["generate"] = {k: v for k, v in writes.items() if not isinstance(v, torch.Tensor)}
-        record["reads"] = [k for k, v in writes.items() if isinstance(v, torch.Tensor)]
-        outputs["generated"] = model.generate(**writes)
-    tensors = {f"in.{key}": value.clone().contiguous() for key, value in given.items()}
-    tensors |= {f"out.{key}": value.clone().contiguous() for key, value in outputs.items()}
-    save_file(tensors, folder / "golden.safetensors")
-    (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def main() -> None:
-    for name in sys.argv[1:] or VARIANTS:
-        folder = OUT / name
-        folder.mkdir(parents=True, exist_ok=True)
-        make(name, folder)
-        (folder / "generation_config.json").unlink(missing_ok=True)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name:18} {size // 1024:5} kB")
+        record.told["generate"] = {k: v for k, v in writes.items() if not torch.is_tensor(v)}
+        record.told["reads"] = [key for key, value in writes.items() if torch.is_tensor(value)]
+        record.tensors["generated"] = model.generate(**writes)
+    record.write(folder)
 
 
 if __name__ == "__main__":
-    main()
+    write_each(VARIANTS, GOLDEN / "pairs", make)

@@ -86,7 +86,7 @@ def backbone(c: Config, usual: Mapping[str, Any], key: str = "backbone_config") 
     from armature.outputs import backbones
 
     module, head, part, _ = settings(c, usual, key)
-    return backbones.Backbone(module.spec(part), head, part)
+    return backbones.Backbone((head.body or module.spec)(part), head, part)
 
 
 def backbone_rows(

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from armature.arch import head_width, sides
+from armature.arch._decoded import decoders
 from armature.config import Config
 from armature.errors import ConfigError
 from armature.model.spec import (
@@ -21,7 +22,7 @@ from armature.model.spec import (
     StretchedPatchTokens,
     UnbiasedKeys,
 )
-from armature.outputs.tasks import Backbone, Head, ImageClassifier, Pooled, Segmenter
+from armature.outputs.tasks import Backbone, Head, ImageClassifier, Pooled, Segmenter, Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -267,18 +268,12 @@ neck = {"head.neck.four.0": "fpn1.0", "head.neck.four.1": "fpn1.1", "head.neck.f
         "head.neck.two": "fpn2.0"}
 
 
-def decoders(conv: str, norm: str, pooled: str, gather: str) -> dict[str, str]:
-    """Return the names of what decodes maps, with its convolutions and norms called so."""
-    rows = {"pooled.{j}": pooled, "gather": gather, "lateral.{j}": "lateral_convs.{j}",
-            "smooth.{j}": "fpn_convs.{j}", "fuse": "fpn_bottleneck"}
-    rows = {f"decode.{ours}": f"decode_head.{theirs}" for ours, theirs in rows.items()}
-    rows |= {"second.convs.{j}": "auxiliary_head.convs.{j}",
-             "second.rejoin": "auxiliary_head.conv_cat"}
-    parts = {"conv": conv, "norm": norm}
-    made = {f"{ours}.{part}": f"{theirs}.{parts[part]}"
-            for ours, theirs in rows.items() for part in parts}
-    made |= {"decode.out": "decode_head.classifier", "second.out": "auxiliary_head.classifier"}
-    return {f"head.classes.{ours}": theirs for ours, theirs in made.items()}
+def _backbone_rows(c: Settings) -> dict[str, str]:
+    """Return the rows of a backbone whose body has no name before it, as far as it has them."""
+    rows = neck if c.get("add_fpn", False) else {}
+    if c.get("use_shared_relative_position_bias", False):
+        rows = rows | {"bias.table": f"beit.encoder.{_TABLE}"}
+    return rows if c.get("use_mean_pooling", True) else rows | {"norm": "beit.layernorm"}
 
 
 HEADS = {
@@ -289,11 +284,8 @@ HEADS = {
     "BeitForImageClassification":  ImageClassifier(
         pick="patches", norm="beit.pooler.layernorm", gate="use_mean_pooling", out="classifier"),
     "BeitForSemanticSegmentation": Segmenter(
-        make=segmenter,
-        names=neck | decoders("conv", "bn", "psp_modules.{j}.1", "bottleneck")),
-    "BeitBackbone":                Backbone(
-        make=maps, prefix="",
-        names=neck | {"bias.table": f"beit.encoder.{_TABLE}", "norm": "beit.layernorm"}),
+        make=segmenter, names=decoders("conv", "bn", neck)),
+    "BeitBackbone":                Backbone(make=maps, prefix="", names=_backbone_rows),
 }
 # fmt: on
 INPUTS = "images"

@@ -9,7 +9,7 @@ from armature.arch._nested import Part, tower, tower_names
 from armature.checkpoint.views import View, behind
 from armature.config import Config
 from armature.model.spec import Own
-from armature.outputs.tasks import Captions, Contrast, Match
+from armature.outputs.tasks import Captions, LookingContrast, Match
 
 DEFAULTS: dict[str, Any] = {
     "text_config": find("blip_text_model").DEFAULTS,
@@ -106,7 +106,7 @@ WORDS: dict[str, Any] = {
     "make":  _writer,
 }
 HEADS = {
-    "BlipModel":                    Contrast(),
+    "BlipModel":                    LookingContrast(),
     "BlipForConditionalGeneration": Captions(
         body=lambda c: _captions(c, reads=False, writes=True),
         also=("ImageTextToText", "Vision2Seq"), **WORDS),

@@ -39,7 +39,7 @@ def _placing() -> type[nn.Module]:
             groups, act = c.num_conv_pos_embedding_groups, c.feat_extract_activation
             self.layers = nn.ModuleList(
                 filters.Strided(
-                    filters.Convolution(width, width, kernel, padding=kernel // 2, groups=groups),
+                    filters.Filter(width, width, kernel, padding=kernel // 2, groups=groups),
                     nn.LayerNorm(width, elementwise_affine=False),
                     act,
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from armature.arch import beit
+from armature.arch._decoded import decoders
 from armature.outputs.tasks import Base, ImageClassifier, Segmenter
 
 LIKE = beit
@@ -15,6 +16,13 @@ DEFAULTS = {
 
 PREFIX = "data2vec_vision"
 # fmt: off
+ALIASES = {
+    "psp_modules.{j}.1.conv": "psp_modules.blocks.{j}.conv.convolution",
+    "psp_modules.{j}.1.bn": "psp_modules.blocks.{j}.conv.normalization",
+    "decode_head.bottleneck": "decode_head.psp_bottleneck",
+    "conv.weight": "convolution.weight",
+    "bn": "normalization",
+}
 HEADS = {
     "Data2VecVisionModel":                   Base(),
     "Data2VecVisionForImageClassification":  ImageClassifier(
@@ -22,7 +30,7 @@ HEADS = {
         out="classifier"),
     "Data2VecVisionForSemanticSegmentation": Segmenter(
         make=beit.segmenter,
-        names=beit.neck | beit.decoders(
-            "convolution", "normalization", "psp_modules.blocks.{j}.conv", "psp_bottleneck")),
+        names=decoders("convolution", "normalization", beit.neck,
+                       pooled="psp_modules.blocks.{j}.conv", gather="psp_bottleneck")),
 }
 # fmt: on

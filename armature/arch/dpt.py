@@ -73,7 +73,13 @@ def _embed(c: Config, *sizes: Any) -> Any:
             maps = self.backbone({"pixel_values": pixels}, Asked())["feature_maps"]
             inputs = super().open({"pixel_values": maps[-1]})
             inputs.further["maps"] = maps
+            inputs.further["told"] = {"intermediate_activations": list(maps[:2])}
             return inputs
+
+        @staticmethod
+        def answers(_found: Mapping[str, Any]) -> dict[str, str]:
+            """Tell the finer maps beside the states."""
+            return {"pooler_output": "intermediate_activations"}
 
     return Hybrid() if c.is_hybrid else Stretched(*sizes)
 

@@ -22,7 +22,8 @@ def spec(c: Config) -> Stack:
     """Return the anatomy."""
     normed = bool(c.feat_proj_layer_norm)
     places = (lambda: _placing(c)) if c.conv_pos_batch_norm else None
-    return wav2vec2.encoder(c, Own(lambda: wav2vec2.sounds(c, places, told=False, normed=normed)))
+    embed = Own(lambda: wav2vec2.sounds(c, places, told=False, normed=normed))
+    return wav2vec2.encoder(c, embed, adapted=True)
 
 
 def _placing(c: Config) -> nn.Module:

@@ -13,6 +13,7 @@ from armature.model.spec import Own
 from armature.outputs.tasks import Contrast, TextGuidedDetector
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 DEFAULTS: dict[str, Any] = {
@@ -55,6 +56,7 @@ def _detectors() -> type[nn.Module]:
     from torch import nn
     from torch.nn import functional as F
 
+    from armature.layers import boxes
     from armature.layers.linear import Linear
     from armature.layers.norm import LayerNorm
 
@@ -64,6 +66,8 @@ def _detectors() -> type[nn.Module]:
         body: Any  # of the model, not a part of this head
         fields = ("loss", "loss_dict", "logits", "pred_boxes", "text_embeds", "image_embeds",
                   "class_embeds", "text_model_output", "vision_model_output")  # fmt: skip
+        guided = ("logits", "image_embeds", "query_image_embeds", "target_pred_boxes",
+                  "query_pred_boxes", "class_embeds", "vision_model_output")  # fmt: skip
 
         def __init__(self, c: Config, body: Any) -> None:
             super().__init__()
@@ -76,46 +80,79 @@ def _detectors() -> type[nn.Module]:
             self.out = Linear(width, 4)
 
         def forward(self, found: Any, given: Any) -> dict[str, Any]:
-            seen, ids = found["vision_model_output"].last_hidden_state, given["input_ids"]
-            states = self.body.vision.head.norm(seen)
-            x = self.norm(states[:, 1:] * states[:, :1])  # (B, P, D)
+            ids = given["input_ids"]
+            x, boxes, sides = self._seen(found["vision_model_output"], given)
             texts = found["text_embeds"].unflatten(0, (len(x), -1))  # (B, Q, D)
             real = ids.reshape(len(x), -1, ids.shape[-1])[..., 0] > 0
-            logits, kinds = self._scores(x, texts, real)
-            pixels, patch = given["pixel_values"], self.body.vision.body.embed.patch.kernel_size
-            sides = [side // size for side, size in zip(pixels.shape[2:], patch, strict=True)]
-            for layer in self.boxes:
-                found["boxes"] = F.gelu(layer(found.get("boxes", x)))
-            boxes = (self.out(found["boxes"]) + self._bias(sides, x.device)).sigmoid()
+            logits, kinds = self._scores(x, texts)
+            least = torch.finfo(logits.dtype).min
             return {
-                "logits": logits,
+                "logits": logits.masked_fill(~real[:, None], least).float(),
                 "pred_boxes": boxes,
                 "text_embeds": texts,
-                "image_embeds": x.unflatten(1, tuple(sides)),
+                "image_embeds": x.unflatten(1, sides),
                 "class_embeds": kinds,
             }
 
-        def _scores(self, x: Tensor, texts: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-            """(B, P, D), (B, Q, E), (B, Q) of real texts → (B, P, Q) of scores, (B, P, E)."""
-            kinds, texts = (
-                one / (one.norm(dim=-1, keepdim=True) + 1e-6) for one in (self.kind(x), texts)
-            )
-            logits = kinds @ texts.transpose(1, 2) + self.offset(x)
-            logits = logits * (F.elu(self.factor(x)) + 1)
-            least = torch.finfo(logits.dtype).min
-            return logits.masked_fill(~real[:, None], least).float(), kinds
+        def alike(self, seen: Any, given: Any, other: Any, shown: Any) -> dict[str, Any]:
+            """Return the fields `guided` of images, and others that show what to look for."""
+            x, boxes, sides = self._seen(seen, given)
+            y, its_boxes, its_sides = self._seen(other, shown)
+            logits, kinds = self._scores(x, self._shown(y, its_boxes))
+            return {
+                "logits": logits,
+                "image_embeds": x.unflatten(1, sides),
+                "query_image_embeds": y.unflatten(1, its_sides),
+                "target_pred_boxes": boxes,
+                "query_pred_boxes": its_boxes,
+                "class_embeds": kinds,
+                "vision_model_output": seen,
+            }
 
-        def _bias(self, sides: list[int], device: torch.device) -> Tensor:
-            """Return (P, 4): boxes begin as the squares that patches are."""
-            down, across = sides
-            x = torch.arange(1, across + 1, device=device).float() / across
-            y = torch.arange(1, down + 1, device=device).float() / down
-            corner = torch.stack((x.expand(down, -1), y[:, None].expand(-1, across)), -1)
-            size = torch.tensor([1 / across, 1 / down], device=device).expand_as(corner)
-            both = torch.cat((corner, size), -1).flatten(0, 1)
-            return torch.log(both + 1e-4) - torch.log1p(-both + 1e-4)
+        def _seen(self, seen: Any, given: Any) -> tuple[Tensor, Tensor, tuple[int, int]]:
+            """Return the patches (B, P, D), their boxes (B, P, 4), and how many down and across."""
+            states = self.body.vision.head.norm(seen.last_hidden_state)
+            x = hidden = self.norm(states[:, 1:] * states[:, :1])
+            pixels, patch = given["pixel_values"], self.body.vision.body.embed.patch.kernel_size
+            sides = (pixels.shape[2] // patch[0], pixels.shape[3] // patch[1])
+            for layer in self.boxes:
+                hidden = F.gelu(layer(hidden))
+            return x, (self.out(hidden) + _bias(sides, x.device)).sigmoid(), sides
+
+        def _shown(self, x: Tensor, shares: Tensor) -> Tensor:
+            """(B, P, D), (B, P, 4) → (B, 1, E): the patch of what fills most of each image.
+
+            Of all boxes that fill nearly as much, it is the one that is least like the rest.
+            """
+            kinds, whole = self.kind(x), shares.new_tensor([[0, 0, 1, 1]])
+            filled = boxes.overlap(whole, boxes.corners(shares).flatten(0, 1))[0].view(len(x), -1)
+            likeness = (kinds @ kinds.mean(1)[..., None])[..., 0]  # (B, P)
+            small = filled < filled.amax(1, keepdim=True) * 0.8
+            best = likeness.masked_fill(small, float("inf")).argmin(1)
+            return kinds[torch.arange(len(x), device=x.device), best][:, None]
+
+        def _scores(self, x: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+            """(B, P, D), (B, Q, E) of what to look for → (B, P, Q) of scores, (B, P, E)."""
+            kinds, wanted = (
+                one / (one.norm(dim=-1, keepdim=True) + 1e-6) for one in (self.kind(x), wanted)
+            )
+            logits = kinds @ wanted.transpose(1, 2) + self.offset(x)
+            return logits * (F.elu(self.factor(x)) + 1), kinds
 
     return Detector
+
+
+def _bias(sides: tuple[int, int], device: torch.device) -> Tensor:
+    """Return (P, 4): boxes begin as the squares that patches are."""
+    import torch
+
+    down, across = sides
+    x = torch.arange(1, across + 1, device=device).float() / across
+    y = torch.arange(1, down + 1, device=device).float() / down
+    corner = torch.stack((x.expand(down, -1), y[:, None].expand(-1, across)), -1)
+    size = torch.tensor([1 / across, 1 / down], device=device).expand_as(corner)
+    both = torch.cat((corner, size), -1).flatten(0, 1)
+    return torch.log(both + 1e-4) - torch.log1p(-both + 1e-4)
 
 
 PREFIX = "owlvit"

@@ -63,13 +63,13 @@ def _pooler(spec: Base, c: Config, body: Any) -> nn.Module:
 @cache
 def _last() -> type[nn.Module]:
     from armature.outputs.heads import HeadModule
+    from armature.outputs.picking import columns
 
     class LastColumn(HeadModule):
         """What stands in the last column of each row, be it padding, and a map of it."""
 
         def forward(self, x: Tensor, given: Given) -> dict[str, Tensor | None]:
-            last = x.unflatten(0, (given.layout.rows, -1))[:, -1]
-            return {"pooler_output": self.score(last)}
+            return {"pooler_output": self.score(columns(x, given.layout)[:, -1])}
 
     return LastColumn
 

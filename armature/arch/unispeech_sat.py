@@ -24,7 +24,7 @@ DEFAULTS = wav2vec2.without("adapter", "add_", "num_adapter", "output_") | {
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    return wav2vec2.encoder(c, Own(lambda: wav2vec2.sounds(c, masked=True)))
+    return wav2vec2.encoder(c, Own(lambda: wav2vec2.sounds(c, masked=True)), adapted=True)
 
 
 @cache

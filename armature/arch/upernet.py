@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from armature.arch._decoded import decoders
 from armature.arch._nested import backbone, backbone_rows
 from armature.config import Config
 from armature.model.spec import Own
@@ -50,30 +51,13 @@ def names(c: Settings) -> dict[str, Any]:
     return backbone_rows(c, _USUAL)
 
 
-def _decoders() -> dict[str, str]:
-    """Return the rows of what lies on the backbone."""
-    parts = {
-        "classes.decode.pooled.{i}": "decode_head.psp_modules.{i}.1",
-        "classes.decode.gather": "decode_head.bottleneck",
-        "classes.decode.lateral.{i}": "decode_head.lateral_convs.{i}",
-        "classes.decode.smooth.{i}": "decode_head.fpn_convs.{i}",
-        "classes.decode.fuse": "decode_head.fpn_bottleneck",
-        "classes.second.convs.{i}": "auxiliary_head.convs.{i}",
-        "classes.second.rejoin": "auxiliary_head.conv_cat",
-    }
-    rows = {"head.classes.decode.out": "decode_head.classifier"}
-    rows["head.classes.second.out"] = "auxiliary_head.classifier"
-    for ours, theirs in parts.items():
-        rows[f"head.{ours}.conv"] = f"{theirs}.conv"
-        rows[f"head.{ours}.norm"] = f"{theirs}.batch_norm"
-    return rows
-
-
 IGNORED = ("attention.self.relative_position_index",)
 UNUSED = (  # where there is no second decoder, or nothing is trained
     *("auxiliary_channels", "auxiliary_concat_input", "auxiliary_in_channels"),
     *("auxiliary_loss_weight", "auxiliary_num_convs", "loss_ignore_index"),
 )
 
-HEADS = {"UperNetForSemanticSegmentation": Segmenter(make=_head, names=_decoders())}
+HEADS = {
+    "UperNetForSemanticSegmentation": Segmenter(make=_head, names=decoders("conv", "batch_norm"))
+}
 INPUTS = "images"

@@ -84,12 +84,20 @@ def without(*beginnings: str) -> dict[str, Any]:
 
 def spec(c: Config) -> Stack:
     """Return the anatomy."""
-    return encoder(c, Own(lambda: sounds(c)), adapted=c.get("adapter_attn_dim") is not None)
+    return encoder(c, Own(lambda: sounds(c)), adapted=True)
 
 
 def encoder(c: Config, embed: Own, attn: Own | None = None, *, adapted: bool = False) -> Stack:
-    """Return a stack of blocks on any kind of frames, with any kind of attention."""
-    norm, stable = LayerNorm(c.layer_norm_eps), bool(c.get("do_stable_layer_norm"))
+    """Return a stack of blocks on any kind of frames, with any kind of attention.
+
+    Args:
+        c: the config.
+        embed: makes frames.
+        attn: looks from frame to frame; None: as usual.
+        adapted: blocks have adapters for languages, if the config says how wide.
+    """
+    norm, stable = LayerNorm(c.layer_norm_eps), bool(_own(c, "do_stable_layer_norm"))
+    adapted = adapted and c.get("adapter_attn_dim") is not None
     block = Block(
         Pre(norm) if stable else Post(norm),
         attn or Own(lambda: _attention(c)),
@@ -102,6 +110,11 @@ def encoder(c: Config, embed: Own, attn: Own | None = None, *, adapted: bool = F
         norm=norm if stable else None,
         dropout=Dropout(c.hidden_dropout, c.attention_dropout),
     )
+
+
+def _own(c: Config, key: str) -> Any:
+    """Return a setting that the architecture has; HF: what a file says beyond them is ignored."""
+    return c.get(key) if key in c.defaults else None
 
 
 # ------------------------------------------- its own organs: only building a model needs torch
@@ -145,8 +158,8 @@ def sounds(
         frames,
         normed,
         _placing(c) if places is None else places(),
-        None if c.get("do_stable_layer_norm") else LayerNorm(width, eps=eps),
-        filters.Adapter(width, out, shape) if c.get("add_adapter") else None,
+        None if _own(c, "do_stable_layer_norm") else LayerNorm(width, eps=eps),
+        filters.Adapter(width, out, shape) if _own(c, "add_adapter") else None,
         spans.Spans(time, channels) if c.get("apply_spec_augment", True) else None,
     )
     masked = kinds.get("masked", False) or c.mask_time_prob > 0 or c.mask_feature_prob > 0

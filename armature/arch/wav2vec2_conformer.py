@@ -173,12 +173,12 @@ def _layer() -> type[nn.Module]:
         def __init__(self, c: Config) -> None:
             super().__init__()
             width, kernel = c.hidden_size, c.conv_depthwise_kernel_size
-            self.into = filters.Convolution(width, 2 * width, 1, bias=False)
-            self.near = filters.Convolution(
+            self.into = filters.Filter(width, 2 * width, 1, bias=False)
+            self.near = filters.Filter(
                 width, width, kernel, padding=kernel // 2, groups=width, bias=False
             )
             self.norm = nn.BatchNorm1d(width)
-            self.out = filters.Convolution(width, width, 1, bias=False)
+            self.out = filters.Filter(width, width, 1, bias=False)
             self.act = act.activation(c.hidden_act)
 
         def forward(self, x: Tensor) -> Tensor:

@@ -51,6 +51,9 @@ OPTIONS = [
                  help="Answer even if the checkpoint holds no trained head for the task."),
     click.option("--save", metavar="PICTURE", type=click.Path(dir_okay=False, path_type=Path),
                  help="Draw what is found in a picture into a file: out.png, out-2.png…"),
+    click.option("--attention", metavar="PICTURE",
+                 type=click.Path(dir_okay=False, path_type=Path),
+                 help="Draw where the model looked in a picture into a file."),
     click.option("--json", "as_json", is_flag=True, help="One JSON value per input, for machines."),
 ]  # fmt: skip
 
@@ -108,6 +111,8 @@ def run(task: str, texts: tuple[str, ...], **given: Any) -> None:
     for number, (one, result) in enumerate(answers, 1):
         if given["save"]:
             _draw(result, given["save"], number)
+        if given["attention"]:
+            _draw(_looked(pipe, one), given["attention"], number)
         if given["as_json"]:
             click.echo(json.dumps(result, ensure_ascii=False, default=plain))
         else:
@@ -124,6 +129,13 @@ def _draw(result: Any, path: Path, number: int) -> None:
     except (OSError, ValueError) as error:
         raise click.UsageError(f"--save {path}: {error}") from error
     note(f"wrote {path}")
+
+
+def _looked(pipe: Any, picture: Any) -> Any:
+    """Return where the model looked in a picture."""
+    if not hasattr(pipe, "attention"):
+        raise click.UsageError("--attention: only tasks on pictures tell where the model looked.")
+    return pipe.attention(picture)
 
 
 def plain(value: Any) -> Any:

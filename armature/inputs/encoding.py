@@ -1,16 +1,13 @@
-"""BatchEncoding: what a tokenizer returns, a mapping from a model's argument names to values."""
+"""BatchEncoding: what tokenizers and processors return, from argument names to values."""
 
 from __future__ import annotations
 
 from collections import UserDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from armature.errors import ArgumentError, nearest
 from armature.inputs.row import Encoding
-
-if TYPE_CHECKING:
-    pass
 
 
 class CharSpan(NamedTuple):
@@ -200,20 +197,50 @@ class BatchEncoding(UserDict[str, Any]):
                 self.data[key] = to_tensor(key, whole, tensor_type)
         return self
 
-    def to(self, device: Any, *, non_blocking: bool = False) -> BatchEncoding:
-        """Move all tensors to a device, in place, and return self.
+    def to(
+        self,
+        *device_or_dtype: Any,
+        device: Any = None,
+        dtype: Any = None,
+        non_blocking: bool = False,
+    ) -> BatchEncoding:
+        """Move all tensors to a device, or make the fractions among them another type, in place.
+
+        Args:
+            device_or_dtype: a device ("cuda:0"), a torch dtype, or both in any order.
+            device: the device by name.
+            dtype: the type by name. Whole numbers - ids, masks - stay what they are.
+            non_blocking: copy while other work goes on.
 
         Raises:
-            ArgumentError: `device` is not a device: ids stay whole numbers, whatever the dtype.
+            ArgumentError: an argument is neither.
         """
         import torch
 
-        if not isinstance(device, str | int | torch.device):
-            raise ArgumentError(f"`to` takes a device such as 'cuda:0', not {device!r}.")
+        for one in device_or_dtype:
+            if isinstance(one, torch.dtype):
+                dtype = one
+            elif isinstance(one, str | int | torch.device):
+                device = one
+            else:
+                raise ArgumentError(
+                    f"`to` takes a device such as 'cuda:0' or a torch dtype, not {one!r}."
+                )
+
         for key, value in self.data.items():
-            if isinstance(value, torch.Tensor):
-                self.data[key] = value.to(device, non_blocking=non_blocking)
+            self.data[key] = _moved(value, device, dtype, non_blocking)
         return self
+
+
+def _moved(value: Any, device: Any, dtype: Any, non_blocking: bool) -> Any:  # noqa: FBT001
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        kind = dtype if value.is_floating_point() else None
+        return value.to(device=device, dtype=kind, non_blocking=non_blocking)
+    if isinstance(value, list) and value and isinstance(value[0], BatchEncoding):
+        return [one.to(device=device, dtype=dtype) for one in value]  # labels of pictures
+    return value
 
 
 def _from_end(index: int, row: Encoding) -> int:

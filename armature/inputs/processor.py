@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("armature")
 
 TOKENIZER = "tokenizer_config.json"
-_TEXT = {option.name for option in fields(Call)} - {"target"}
+_TEXT = {option.name for option in fields(Call)} - {"target"} | {"text_pair"}
+# HF: what the tokenizer's files say of a call has no effect on calls of the tokenizer alone.
+_STORED = ("max_length", "stride", "padding", "truncation", "pad_to_multiple_of",
+           "return_token_type_ids", "return_attention_mask")  # fmt: skip
 _SOUND = {"padding", "max_length", "truncation", "pad_to_multiple_of", "return_attention_mask"}
 _SOUND |= {"return_tensors", "sampling_rate", "device"}
 _PARTS = ("text_kwargs", "images_kwargs", "audio_kwargs", "common_kwargs")
@@ -58,6 +61,7 @@ JOINS: dict[str, Join] = {
     ),
     "BlipProcessor": Join(text={"return_token_type_ids": False}, leaves_out=("token_type_ids",)),
     "TrOCRProcessor": Join(way="as_labels"),
+    "DonutProcessor": Join(way="beside_labels"),
     "OwlViTProcessor": Join(way="queries", text={"padding": "max_length", "return_tensors": "pt"}),
     **dict.fromkeys(("Wav2Vec2Processor", "Speech2TextProcessor", "WhisperProcessor"), _SPOKEN),
     "LayoutLMv2Processor": Join(way="on_pages", pictures="image"),
@@ -148,7 +152,8 @@ class Processor:
         text, senses = self.tokenizer.model_input_names, self.senses.model_input_names
         if self.join.way == "as_labels":
             return [*senses, "labels"]
-        return [name for name in [*text, *senses] if name not in self.join.leaves_out]
+        labels = ["labels"] if self.join.way == "beside_labels" else []
+        return [name for name in [*senses, *text, *labels] if name not in self.join.leaves_out]
 
     # ------------------------------------------------------------------ use
 
@@ -196,9 +201,21 @@ class Processor:
             found["labels"] = self.tokenizer(text, **texts)["input_ids"]
         return found
 
+    def _beside_labels(self, seen: Any, text: Any, options: dict[str, Any]) -> BatchEncoding:
+        """Give the model both; a text about pictures, without marks of its ends, is its labels."""
+        both = seen is not None and text is not None
+        found = self._beside(
+            seen, text, {"add_special_tokens": False} | options if both else options
+        )
+        return BatchEncoding({**found, "labels": found["input_ids"]}) if both else found
+
     def _queries(self, seen: Any, text: Any, options: dict[str, Any]) -> BatchEncoding:
         """Give the model texts, or pictures, that it shall find in pictures."""
         shown = options.pop("query_images", None)
+        further = options.get("images_kwargs") or {}  # where it once was
+        if "query_images" in further:
+            options["images_kwargs"] = {k: v for k, v in further.items() if k != "query_images"}
+            shown = further["query_images"]
         self._need(seen if shown is None else shown, text)
         texts, others = self._shared(options, seen=True, text=True)
         others.setdefault("return_tensors", texts["return_tensors"])
@@ -242,14 +259,21 @@ class Processor:
         hears = _SOUND if self.join.senses == AUDIO else {"return_tensors", "input_data_format"}
         hears = hears | set(self.senses.settings)
         refuse_unknown(f"{type(self).__name__}(…)", options, _TEXT | hears)
-        # HF: what tokenizer_config.json says of a call has no effect on calls of the tokenizer.
         stored = self.tokenizer.options
-        texts = {k: stored[k] for k in ("return_attention_mask",) if stored.get(k) is not None}
+        named = _STORED if self.join.senses == IMAGES else ("return_attention_mask",)
+        texts = {name: stored[name] for name in named if stored.get(name) is not None}
         texts |= {name: value for name, value in options.items() if name in _TEXT}
         others = {name: value for name, value in options.items() if name in hears}
         if seen and self.join.senses == AUDIO and self.join.way != "as_labels":
             texts = texts if text else {}
         return {**self.join.text, **texts, **apart["text_kwargs"]}, {**others, **apart[own]}
+
+    def post_process_image_text_to_text(
+        self, generated_outputs: Any, *, skip_special_tokens: bool = True, **options: Any
+    ) -> list[str]:
+        """Return what a model has written, as texts."""
+        options["skip_special_tokens"] = skip_special_tokens
+        return self.tokenizer.batch_decode(generated_outputs, **options)
 
     def pad(self, input_features: Any = None, labels: Any = None, **options: Any) -> BatchEncoding:
         """Bring what calls have made of single sounds, and labels, to one length.
@@ -290,7 +314,11 @@ def processor_class(name: str) -> type[Processor] | None:
     if name not in JOINS:
         return None
     body = {"join": JOINS[name], "__module__": "armature", "__doc__": Processor.__doc__}
-    return type(name, (Processor,), body)
+    if JOINS[name].way != "beside_labels":
+        return type(name, (Processor,), body)
+    from armature.inputs.written import WrittenFields
+
+    return type(name, (WrittenFields, Processor), body)
 
 
 def load_processor(source: Source, **options: Any) -> Any:

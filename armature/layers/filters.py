@@ -20,6 +20,19 @@ class Convolution(nn.Conv1d):
         """Leave the weights as they are: they are filled once, by a file or by the model."""
 
 
+class Filter(Convolution):
+    """A convolution that begins as loud as what it reads, however many numbers it joins."""
+
+    @torch.no_grad()
+    def compute(self, fresh: Tensor) -> None:
+        """Fill a fresh weight (He et al., 2015) or bias."""
+        if fresh.dim() > 1:
+            nn.init.kaiming_normal_(fresh)
+        else:
+            most = self.weight[0].numel() ** -0.5
+            fresh.uniform_(-most, most)
+
+
 class Strided(nn.Module):
     """One convolution of a waveform or of frames, perhaps normed, and activated."""
 
@@ -54,7 +67,7 @@ class Frames(nn.Module):
         super().__init__()
         before = [1, *(channels for channels, _, _ in shapes)]
         self.convs = nn.ModuleList(
-            Strided(Convolution(first, channels, kernel, stride, bias=bias), norm, act)
+            Strided(Filter(first, channels, kernel, stride, bias=bias), norm, act)
             for first, (channels, kernel, stride), norm in zip(before, shapes, norms, strict=False)
         )
         self.steps = [(kernel, stride) for _, kernel, stride in shapes]
@@ -82,8 +95,7 @@ class Lengths(nn.Module):
         self.weight = nn.Parameter(torch.empty(1, 1, kernel))
 
     def compute(self, weight: Tensor) -> None:
-        """Fill a fresh weight."""
-        weight.fill_(1.0)
+        """Leave a fresh weight to the directions, whose lengths it holds."""
 
 
 class NormedConvolution(nn.Module):
@@ -95,6 +107,15 @@ class NormedConvolution(nn.Module):
         self.direction = nn.Parameter(torch.empty(width, width // groups, kernel))
         self.bias = nn.Parameter(torch.empty(width))
         self.groups, self.stride = groups, stride
+
+    @torch.no_grad()
+    def compute(self, fresh: Tensor) -> None:
+        """Fill a fresh bias, or fresh directions and their lengths."""
+        if fresh.dim() == 1:
+            fresh.zero_()
+        else:
+            nn.init.kaiming_uniform_(fresh, a=5**0.5)
+            self.length.weight.copy_(fresh.norm(dim=(0, 1), keepdim=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D, T) → (B, D, T or T + 1), fewer with a stride."""
@@ -128,7 +149,7 @@ class Adapter(nn.Module):
         self.project = Linear(width, out) if out != width else None
         self.norm = LayerNorm(out) if out != width else None
         self.convs = nn.ModuleList(
-            Convolution(out, 2 * out, kernel, self.stride, padding=1) for _ in range(count)
+            Filter(out, 2 * out, kernel, self.stride, padding=1) for _ in range(count)
         )
 
     def lengths(self, frames: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class Pool:
     """Blocks of memory, each lent to one tensor at a time."""
 
     def __init__(self) -> None:
+        self._open = True
         self._free: list[mmap.mmap] = []
         self._lent: dict[int, weakref.ref[memoryview]] = {}
 
@@ -47,7 +48,13 @@ class Pool:
 
     def _back(self, block: mmap.mmap, lease: int, _ended: weakref.ref[memoryview]) -> None:
         del self._lent[lease]
-        self._free.append(block)
+        if self._open:
+            self._free.append(block)
+
+    def close(self) -> None:
+        """Give back what nobody holds, now, and the rest as soon as it is let go."""
+        self._open = False
+        self._free.clear()
 
 
 class _Passes(threading.local):
@@ -63,11 +70,12 @@ def reused() -> Iterator[None]:
     if _PASSES.pool is not None:
         yield
         return
-    _PASSES.pool = Pool()
+    _PASSES.pool = pool = Pool()
     try:
         yield
     finally:
         _PASSES.pool = None
+        pool.close()
 
 
 def pooled(*shape: int) -> Tensor | None:

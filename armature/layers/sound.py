@@ -57,6 +57,11 @@ class Sounds(nn.Module):
         self.project = Linear(self.frames.width, width)
         self.mask = nn.Parameter(torch.empty(width)) if masked else None
 
+    @torch.no_grad()
+    def compute(self, mask: Tensor) -> None:
+        """Fill a fresh vector for hidden frames."""
+        mask.uniform_()
+
     def open(self, given: Mapping[str, Any]) -> Inputs:
         """Return the inputs of a call with waveforms, (B, S): a row of frames for each.
 

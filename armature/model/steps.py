@@ -150,6 +150,13 @@ class StackSteps:
         self._positions = places[ends] + 1
         return self._score(states[ends])
 
+    def rest(self, rows: Tensor) -> None:
+        """Let rows that are done, (B,) truths, but still read not pass the last position."""
+        table = getattr(self._stack.embed, "position", None)
+        if getattr(table, "size", None):
+            last = self._positions.clamp(max=table.size - table.offset - 1)
+            self._positions = torch.where(rows, last, self._positions)
+
     def step(self, tokens: Tensor) -> Tensor:
         """(B,) tokens chosen → (B, V) scores of those that follow."""
         past = self.cache.lengths
@@ -231,7 +238,11 @@ class StackSteps:
         lengths = torch.tensor([len(text) for text in self._texts], device=device)
         real = torch.arange(int(lengths.max()), device=device) < lengths[:, None]
         layout = Layout.of(real, (len(lengths), real.shape[1]), device)
-        self._prompt = Inputs(layout, tokens=torch.cat(self._texts))
+        further = {  # such as an image beside each text
+            name: x[self._order.to(x.device) % len(x)] if isinstance(x, Tensor) and x.dim() else x
+            for name, x in prompt.further.items()
+        }
+        self._prompt = Inputs(layout, tokens=torch.cat(self._texts), further=further)
         self.cache.forget()
         scores = self.start()
         self._prompt, self._stale = prompt, False

@@ -94,6 +94,9 @@ class Captions(Composite):
                 else "give input_ids, a text to score, or let generate() write one"
             )
         inputs = call.pack(ids, None, mask, {})
+        if given.get("labels") is not None:  # HF: those at padding count
+            inputs.keep_padding(0)
+            inputs.tokens = ids.flatten()
         x = self.writer(inputs, call.record((), ()), memory=memory, memory_layout=layout)
         return found | {"states": x, "layout": inputs.layout}
 
@@ -109,7 +112,7 @@ class Writer(Words):
 
     def forward(self, x: Any, given: Any) -> dict[str, Tensor | None]:
         """States of the writer → loss, logits."""
-        logits = x["layout"].unpack(self.scores(x["states"]))
+        logits = columns(self.scores(x["states"]), x["layout"])
         labels, loss = given.get("labels"), None
         if labels is not None:
             eps = float(self.config.label_smoothing)

@@ -31,6 +31,7 @@ class FeatureMaps(nn.Module):
     def __init__(self, spec: tasks.Backbone, config: Config, channels: tuple[int, ...]) -> None:
         super().__init__()
         names = ["stem", *(f"stage{index}" for index in range(1, len(channels)))]
+        self.every = dict(zip(names, channels, strict=True))
         self.stages = chosen_stages(config, names)  # 0 is the embedded image
         self.names = [names[index] for index in self.stages]
         self.channels = [channels[index] for index in self.stages]

@@ -334,13 +334,9 @@ class BackboneOutput(ModelOutput):
 
 
 @dataclass(eq=False)
-class ImageModelOutput(ModelOutput):
+class ImageModelOutput(BaseModelOutputWithPooling):
     """Hidden states of an image (B, patches, D), and as maps (B, D, height, width)."""
 
-    last_hidden_state: Found = None
-    pooler_output: Found = None
-    hidden_states: States = None
-    attentions: States = None
     reshaped_hidden_states: States = None
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from armature.config import Config
 from armature.errors import ArgumentError, ConfigError
 from armature.layers.linear import Linear
-from armature.layers.sound import FEATURES, LENGTHS, MASKED
+from armature.layers.sound import FEATURES, LENGTHS, MASKED, REAL
 from armature.outputs import losses, tasks
 from armature.outputs.heads import Given, HeadModule
 
@@ -125,6 +125,8 @@ class Voices(Blended):
         assert self.dense is not None and self.out is not None
         frames = self.dense(given.layout.unpack(self.read(x, given)))
         lengths = given.further[LENGTHS]
+        if REAL not in given.further:  # states that are blended are those before an adapter
+            lengths = torch.full_like(lengths, frames.shape[1])
         for layer in self.layers:
             frames = layer(frames)
             # HF: gaps between a window's frames are not counted: it may read past a sound's end.

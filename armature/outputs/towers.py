@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from armature.batch import Layout
 from armature.config import Config
 from armature.layers.linear import Linear
 from armature.model import call
@@ -21,7 +22,7 @@ from armature.outputs import tasks
 from armature.outputs.heads import build_head
 from armature.outputs.images import see
 from armature.outputs.picking import Given, columns
-from armature.outputs.results import BaseModelOutputWithPooling
+from armature.outputs.results import BaseModelOutputWithPooling, ImageModelOutput
 
 
 class Tower(nn.Module):
@@ -33,6 +34,8 @@ class Tower(nn.Module):
         super().__init__()
         self.body: Any = build(anatomy or arch.spec(config))
         embed: Any = self.body.embed
+        if hasattr(embed, "learn_mask") and config.get("use_mask_token", False):
+            embed.learn_mask()
         self.width = int(embed.width if not isinstance(self.body, Pyramid) else self.channels)
         self.head = None
         spec = base_of(arch)
@@ -55,19 +58,28 @@ class Tower(nn.Module):
         types = ("token_type_ids",) if embed.takes_types else ()
         return ("input_ids", "attention_mask", "position_ids", *types)
 
-    def forward(self, given: Mapping[str, Any], asked: Asked) -> BaseModelOutputWithPooling:
-        """Return the states that a call's arguments lead to, and the vector made of them."""
+    def forward(
+        self, given: Mapping[str, Any], asked: Asked, other: Tensor | None = None
+    ) -> BaseModelOutputWithPooling:
+        """Return the states that a call's arguments lead to, and the vector made of them.
+
+        Args:
+            given: the arguments.
+            asked: what else the caller wants to see.
+            other: (B, M, D) states to look at, where the body can.
+        """
         if isinstance(self.body, Pyramid):
-            found = see(self.body, self.head, given, asked)
-            found.pop("reshaped_hidden_states")
-            return BaseModelOutputWithPooling(**found)
+            return ImageModelOutput(**see(self.body, self.head, given, asked))
         ids, embed = given.get("input_ids"), self.body.embed
         if hasattr(embed, "open"):
             inputs, ids = embed.open(given), None
         else:
             inputs = call.pack(ids, None, given.get("attention_mask"), given)
         record = asked.record(self.body)
-        x = self.body(inputs, record)
+        looks: dict[str, Any] = {}
+        if other is not None:
+            looks = {"memory": other.flatten(0, 1), "memory_layout": _full(other)}
+        x = self.body(inputs, record, **looks)
         seen = asked.seen(self.body, record, inputs.layout)
         del seen["cross_attentions"]
         pooled = {"pooler_output": columns(x, inputs.layout)[:, 0]}
@@ -77,6 +89,10 @@ class Tower(nn.Module):
             pooled = self.head(x, told)
         whole = inputs.layout.unpack(x)
         return BaseModelOutputWithPooling(last_hidden_state=whole, **pooled, **seen)
+
+
+def _full(x: Tensor) -> Layout:
+    return Layout((x.shape[1],) * x.shape[0], x.shape[1], x.device)
 
 
 def base_of(arch: ModuleType) -> tasks.Base:

@@ -12,7 +12,7 @@ from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row
 from armature.pipelines.classification import LabelOptions, best_labels, scores_of
 
-_FRAME = 320  # samples, or numbers of a spectrum, that cost about as much as a token of a text
+_FRAME = 320  # samples that cost about as much as a token of a text
 
 
 class SoundPipeline(Pipeline):
@@ -45,24 +45,29 @@ class SoundPipeline(Pipeline):
         return sounds.read(_mixed(item), rate)
 
     def row_of(self, item: int, sound: Any, facts: Any = None, **options: Any) -> Row:
-        """Return what the model reads of a sound, or of a part of one."""
-        made = self.extractor(sound, **options)
-        return Row(item, {name: arrays[0] for name, arrays in made.items()}, facts)
+        """Return a sound, or a part of one, as a row: what the model reads of it is made later.
+
+        So the many windows of a long sound take no room beside it.
+        """
+        return Row(item, {"sound": sound, "options": options}, facts)
 
     def cost(self, row: Row, options: Any) -> int:
         """Return how many tokens of a text a sound is worth."""
-        return 1 + next(iter(row.inputs.values())).size // _FRAME
+        return 1 + len(row.inputs["sound"]) // _FRAME
 
     def tensors(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Return the inputs of rows: neighbours of one shape together."""
         import numpy as np
         import torch
 
-        found = []
-        for _, group in groupby(rows, lambda row: [a.shape for a in row.inputs.values()]):
+        found, read = [], []
+        for row in rows:
+            heard = self.extractor(row.inputs["sound"], **row.inputs["options"])
+            read.append({name: arrays[0] for name, arrays in heard.items()})
+        for _, group in groupby(read, lambda one: [array.shape for array in one.values()]):
             part, made = list(group), {}
-            for name in part[0].inputs:
-                whole = torch.from_numpy(np.stack([row.inputs[name] for row in part]))
+            for name in part[0]:
+                whole = torch.from_numpy(np.stack([one[name] for one in part]))
                 whole = whole.to(self.model.dtype) if whole.is_floating_point() else whole
                 made[name] = whole.to(self.device)
             found.append(made)

@@ -10,20 +10,18 @@ from typing import Any, Self
 from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.batching import Row
 from armature.pipelines.images import ImagePipeline
-from armature.pipelines.options import Options
+from armature.pipelines.options import PictureOptions
 
 _LENGTH = 20  # tokens of a text where nothing says how many, the first ones counted
 _CALLBACKS = ("generation_config", "logits_processor", "stopping_criteria", "seed")
 
 
 @dataclass(frozen=True)
-class CaptionOptions(Options):
+class CaptionOptions(PictureOptions):
     """What image-to-text can be told: these, and every setting of `generate()`."""
 
     prompt: str | None = None
     """What the text begins with, where the model can be told."""
-    timeout: float | None = None
-    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of `generate()`."""
 

@@ -61,11 +61,9 @@ class TextClassificationPipeline(Pipeline):
     @classmethod
     def named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return options by their names of today."""
-        named = super().named(given)
+        named = function_named(super().named(given))
         if "return_all_scores" in named:  # the older spelling of top_k
             named.setdefault("top_k", "all" if named.pop("return_all_scores") else "best")
-        if isinstance(named.get("function_to_apply"), str):
-            named["function_to_apply"] = named["function_to_apply"].lower()
         return named
 
     def is_item(self, inputs: Any) -> bool:
@@ -104,6 +102,13 @@ class TextClassificationPipeline(Pipeline):
         # HF: what answers one text stands in a list; a pair's, or a call's with top_k, does not.
         ranked = given.get("top_k", "best") not in ("best", "all")
         return [result] if isinstance(item, str) and not ranked else result
+
+
+def function_named(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with the function by its name in small letters."""
+    if isinstance(named := options.get("function_to_apply"), str):
+        options["function_to_apply"] = named.lower()
+    return options
 
 
 def function_of(config: Any) -> str:

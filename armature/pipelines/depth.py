@@ -9,7 +9,7 @@ import numpy as np
 
 from armature.pipelines.batching import Row
 from armature.pipelines.images import ImagePipeline
-from armature.pipelines.options import Options
+from armature.pipelines.options import PictureOptions
 from armature.pipelines.pictures import Depths
 
 
@@ -21,14 +21,16 @@ class DepthEstimationPipeline(ImagePipeline):
     """
 
     default_task = "depth-estimation"
-    options_type = Options
+    options_type = PictureOptions
 
-    def compute(self, rows: Sequence[Row], options: Options) -> list[Any]:
+    def compute(self, rows: Sequence[Row], options: PictureOptions) -> list[Any]:
         """Return the depths of each picture, (height, width)."""
         made = self.processed(rows, "post_process_depth_estimation")
         return [one["predicted_depth"].clone() for one in made]
 
-    def finish(self, item: Any, parts: Sequence[tuple[Row, Any]], options: Options) -> Depths:
+    def finish(
+        self, item: Any, parts: Sequence[tuple[Row, Any]], options: PictureOptions
+    ) -> Depths:
         """Show the depths as an image, too."""
         from PIL import Image
 

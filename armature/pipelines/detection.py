@@ -9,14 +9,14 @@ from typing import Any
 from armature.errors import ArgumentError
 from armature.pipelines.batching import Row
 from armature.pipelines.images import ImagePipeline
-from armature.pipelines.options import Options
+from armature.pipelines.options import PictureOptions
 from armature.pipelines.pictures import Boxes
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True)
-class DetectionOptions(Options):
+class DetectionOptions(PictureOptions):
     """What object-detection can be told."""
 
     threshold: float = 0.5

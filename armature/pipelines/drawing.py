@@ -61,6 +61,18 @@ def heat(picture: Image, values: np.ndarray, share: float = 1.0) -> Image:
     return _enlarged(_image(whole))[0]
 
 
+def looks(picture: Image, shares: np.ndarray, window: tuple[float, float, float, float]) -> Image:
+    """Draw shares (down, across) of a window: top, left, bottom, right in shares of the sides."""
+    from PIL import Image as Images
+
+    top, left, bottom, right = window
+    size = (round((right - left) * picture.width), round((bottom - top) * picture.height))
+    seen = Images.fromarray(shares.astype(np.float32)).resize(size, Images.Resampling.BILINEAR)
+    whole = Images.new("F", picture.size, float(shares.min()))
+    whole.paste(seen, (round(left * picture.width), round(top * picture.height)))
+    return heat(picture, np.asarray(whole), share=0.6)
+
+
 def bars(picture: Image, found: Sequence[Mapping[str, Any]]) -> Image:
     """Draw a bar for each label beside the picture: `{"label": "cat", "score": 0.9}`."""
     from PIL import Image as Images

@@ -10,9 +10,15 @@ from typing import Any
 
 from armature.pipelines.base import Pipeline
 from armature.pipelines.batching import Row
-from armature.pipelines.classification import LabelOptions, best_labels, function_of, scores_of
-from armature.pipelines.options import Options
-from armature.pipelines.pictures import Labels
+from armature.pipelines.classification import (
+    LabelOptions,
+    best_labels,
+    function_named,
+    function_of,
+    scores_of,
+)
+from armature.pipelines.options import PictureOptions
+from armature.pipelines.pictures import Attention, Labels
 
 _PATCH = 16 * 16  # pixels that cost about as much as a token of a text
 
@@ -51,10 +57,14 @@ class ImagePipeline(Pipeline):
         rows = []
         for index, item in enumerate(items):
             picture = photo(item)
-            made = self.processor(picture)
+            made = self.processor(picture, **self.settings(options))
             inputs = {name: arrays[0] for name, arrays in made.items() if name in self.takes}
             rows.append(Row(index, inputs, facts=(picture.height, picture.width)))
         return rows
+
+    def settings(self, options: Any) -> Mapping[str, Any]:
+        """Return settings of the image processor for this call alone."""
+        return {}
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -88,6 +98,31 @@ class ImagePipeline(Pipeline):
         """Return what the model says of images (B, C, height, width)."""
         return self.model(**inputs)
 
+    def attention(
+        self, picture: Any, *, layer: int = -1, head: int | None = None, token: int | None = None
+    ) -> Attention:
+        """Return how much the model looks at each place of a picture: it draws itself upon it.
+
+        Args:
+            picture: one of what the pipeline takes.
+            layer: which layer looks; of a detector, which layer of its queries.
+            head: which of its heads; None: the mean of all.
+            token: which token, or which query of a detector; None: the token that stands for the
+                picture, or where there is none, the mean of all.
+
+        Raises:
+            ArgumentError: there is no such layer, head or token, or the model looks at no places.
+        """
+        import torch
+
+        from armature.pipelines.looks import looked
+
+        row = self.prepare([picture], self.options)[0]
+        with torch.inference_mode():
+            shares = looked(self.model, next(self.tensors([row])), layer, head, token)
+        window = self.processor.window(*row.facts)
+        return Attention(attention=shares.cpu().clone(), window=window).of(picture)
+
     def processed(self, rows: Sequence[Row], method: str, **given: Any) -> list[Any]:
         """Return what the image processor makes of the model's results, one for each picture.
 
@@ -103,11 +138,21 @@ class ImagePipeline(Pipeline):
         return made
 
 
+@dataclass(frozen=True)
+class ImageLabelOptions(LabelOptions, PictureOptions):
+    """What image-classification can be told."""
+
+
 class ImageClassificationPipeline(ImagePipeline):
     """Labels pictures: `[{"label": "cat", "score": 0.9}, …]`, best first."""
 
     default_task = "image-classification"
-    options_type = LabelOptions
+    options_type = ImageLabelOptions
+
+    @classmethod
+    def named(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options by their names of today."""
+        return function_named(super().named(given))
 
     def compute(self, rows: Sequence[Row], options: LabelOptions) -> list[list[float]]:
         """Return the scores of all labels for each picture."""
@@ -121,13 +166,15 @@ class ImageClassificationPipeline(ImagePipeline):
 
 
 @dataclass(frozen=True)
-class ImageFeatureOptions(Options):
+class ImageFeatureOptions(PictureOptions):
     """What image-feature-extraction can be told."""
 
     return_tensors: bool = False
     """Return tensors instead of nested lists."""
     pool: bool = False
     """Return the one vector that the model makes of a picture."""
+    image_processor_kwargs: dict[str, Any] | None = None
+    """How pictures are read: settings of the image processor over its own."""
 
 
 class ImageFeatureExtractionPipeline(ImagePipeline):
@@ -135,6 +182,10 @@ class ImageFeatureExtractionPipeline(ImagePipeline):
 
     default_task = "image-feature-extraction"
     options_type = ImageFeatureOptions
+
+    def settings(self, options: ImageFeatureOptions) -> Mapping[str, Any]:
+        """Return settings of the image processor for this call alone."""
+        return options.image_processor_kwargs or {}
 
     def compute(self, rows: Sequence[Row], options: ImageFeatureOptions) -> list[Any]:
         """Return the states of each picture, or what is made of them."""

@@ -39,6 +39,14 @@ class Options:
 
 
 @dataclass(frozen=True)
+class PictureOptions(Options):
+    """How pictures are read."""
+
+    timeout: float | None = None
+    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
+
+
+@dataclass(frozen=True)
 class ReadingOptions(Options):
     """How texts are read, which most tasks can be told."""
 

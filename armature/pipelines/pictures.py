@@ -99,26 +99,14 @@ class Depths(Drawn, dict):
 
 
 class Attention(Drawn, dict):
-    """Where a model looked: `{"attention": (down, across)}`, a share for each patch."""
+    """How much a model looked at each place: `{"attention": (down, across), "window": …}`.
 
-    @classmethod
-    def seen(cls, attentions: Any, source: Any, *, token: int = 0, head: int | None = None) -> Any:
-        """Return what one token looked at, of `attentions=True` of a model that reads patches.
-
-        Args:
-            attentions: (B, H, T, T) of one layer; the first image counts.
-            source: the picture.
-            token: which token looked: 0 stands for the image.
-            head: of which head; None: the mean of all.
-        """
-        rows = attentions[0].float()
-        shares = (rows.mean(0) if head is None else rows[head])[token]
-        side = int(len(shares) ** 0.5)
-        made = cls(attention=shares[-side * side :].unflatten(0, (side, side)))
-        return made.of(source)
+    The window is what it saw of the picture: top, left, bottom and right in shares of its sides.
+    """
 
     def draw(self, picture: Image) -> Image:
         """Return a picture with the result drawn on it."""
         from armature.pipelines import drawing
 
-        return drawing.heat(picture, self["attention"].cpu().numpy(), share=0.6)
+        window = self.get("window", (0.0, 0.0, 1.0, 1.0))
+        return drawing.looks(picture, self["attention"].float().cpu().numpy(), window)

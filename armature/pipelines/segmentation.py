@@ -11,14 +11,14 @@ import numpy as np
 from armature.errors import ArgumentError
 from armature.pipelines.batching import Row
 from armature.pipelines.images import ImagePipeline
-from armature.pipelines.options import Options, one_of
+from armature.pipelines.options import PictureOptions, one_of
 from armature.pipelines.pictures import Masks
 
 SUBTASKS = ("panoptic", "instance", "semantic")
 
 
 @dataclass(frozen=True)
-class SegmentationOptions(Options):
+class SegmentationOptions(PictureOptions):
     """What image-segmentation can be told."""
 
     subtask: str | None = None

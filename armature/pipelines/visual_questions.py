@@ -9,7 +9,7 @@ from typing import Any
 
 from armature.errors import ArgumentError
 from armature.pipelines.base import Pipeline
-from armature.pipelines.options import Options, positive
+from armature.pipelines.options import PictureOptions, positive
 
 
 class PicturedPipeline(Pipeline):
@@ -73,7 +73,7 @@ def _crossed(parts: Mapping[str, Any]) -> Any:
 
 
 @dataclass(frozen=True)
-class VisualAnswerOptions(Options):
+class VisualAnswerOptions(PictureOptions):
     """What visual-question-answering can be told."""
 
     top_k: int = 5
@@ -82,8 +82,6 @@ class VisualAnswerOptions(Options):
     """Taken for old scripts' sake: padding never changes a result."""
     truncation: bool | str | None = None
     """Whether a question that is too long is cut; None: it is."""
-    timeout: float | None = None
-    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
     max_new_tokens: int | None = None
     """Tokens of an answer in own words at most."""
     generate_kwargs: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from armature.pipelines.batching import Row
 from armature.pipelines.images import ImagePipeline
-from armature.pipelines.options import Options
+from armature.pipelines.options import PictureOptions
 from armature.pipelines.pictures import Labels
 from armature.pipelines.zero_shot import labels_of, statement
 
@@ -17,7 +17,7 @@ _LENGTH = 64  # tokens that texts were padded to where each pair was a question 
 
 
 @dataclass(frozen=True)
-class PictureLabelOptions(Options):
+class PictureLabelOptions(PictureOptions):
     """Labels, and what is made of them."""
 
     candidate_labels: str | Sequence[str] = ()
@@ -26,8 +26,6 @@ class PictureLabelOptions(Options):
     """Makes a statement of a label, which stands where {} is."""
     tokenizer_kwargs: dict[str, Any] | None = None
     """How the tokenizer reads the statements."""
-    timeout: float | None = None
-    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
 
     def check(self) -> None:
         """Raise ArgumentError for a value that makes no sense."""

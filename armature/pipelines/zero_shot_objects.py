@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from armature.errors import ArgumentError
-from armature.pipelines.options import Options, positive
+from armature.pipelines.options import PictureOptions, positive
 from armature.pipelines.visual_questions import PicturedPipeline
 from armature.pipelines.zero_shot import labels_of
 
 
 @dataclass(frozen=True)
-class NamedObjectOptions(Options):
+class NamedObjectOptions(PictureOptions):
     """What zero-shot-object-detection can be told."""
 
     candidate_labels: str | Sequence[str] = ()
@@ -22,8 +22,6 @@ class NamedObjectOptions(Options):
     """Boxes with lower scores are left out."""
     top_k: int | None = None
     """How many boxes, best first; None: all."""
-    timeout: float | None = None
-    """Taken for old scripts' sake: pictures are fetched with a limit of their own."""
 
     def check(self) -> None:
         """Raise ArgumentError for a value that makes no sense."""
@@ -43,6 +41,16 @@ class ZeroShotObjectDetectionPipeline(PicturedPipeline):
         inputs = (given.pop("image"), *inputs) if given.get("image") is not None else inputs
         if len(inputs) == 2:
             given["candidate_labels"], inputs = inputs[1], inputs[:1]
+        if "text_queries" in given:  # their older name
+            given["candidate_labels"] = given.pop("text_queries")
+        labels, pictures = given.get("candidate_labels"), inputs[0] if inputs else None
+        if isinstance(pictures, list | tuple) and _nested(labels):  # each has its own
+            if len(pictures) != len(labels):
+                raise ArgumentError(
+                    f"there are {len(pictures)} images, but {len(labels)} lists of candidate_labels"
+                )
+            pairs = zip(pictures, given.pop("candidate_labels"), strict=True)
+            inputs = ([{"image": one, "candidate_labels": some} for one, some in pairs],)
         return super().read(inputs, given)
 
     def is_item(self, inputs: Any) -> bool:
@@ -66,7 +74,9 @@ class ZeroShotObjectDetectionPipeline(PicturedPipeline):
             item, labels = item.get("image"), item.get("candidate_labels", labels)
         if item is None:
             raise ArgumentError(f"{self.task}: give an `image`")
-        picture, labels = photo(item), labels_of(labels)
+        # HF: spaces behind commas stay.
+        picture, labels = photo(item), labels.split(",") if isinstance(labels, str) else labels
+        labels = labels_of(labels)
         pixels, known, found = self.pixels(picture), self.model.input_names, []
         read = self.tokenizer(labels, return_tensors="pt", padding=True)
         for index, label in enumerate(labels):
@@ -79,6 +89,11 @@ class ZeroShotObjectDetectionPipeline(PicturedPipeline):
                 if score > options.threshold:
                     found.append({"score": score, "label": label, "box": box})
         return sorted(found, key=lambda one: -one["score"])[: options.top_k]
+
+
+def _nested(labels: Any) -> bool:
+    some = isinstance(labels, list | tuple) and len(labels) > 0
+    return some and all(isinstance(one, list | tuple) for one in labels)
 
 
 def _corners(boxes: Any, size: tuple[int, int]) -> list[dict[str, int]]:

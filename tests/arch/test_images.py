@@ -88,7 +88,7 @@ def test_a_picture_gets_labels(labels):
     assert len(every) == 5
     assert abs(sum(label["score"] for label in every) - 1) < 1e-5
     assert pipe([str(photo), photo.read_bytes()], top_k=2) == [[best, second]] * 2
-    loose = pipe(str(photo), function_to_apply="sigmoid", top_k=1)[0]
+    loose = pipe(str(photo), function_to_apply="SIGMOID", top_k=1, timeout=3)[0]
     assert loose["score"] != best["score"]
     assert type(pipeline(model=str(labels))).__name__ == "ImageClassificationPipeline"
 
@@ -100,6 +100,7 @@ def test_a_picture_gets_vectors(labels):
     assert len(tokens) == 17
     assert len(tokens[0]) == 24
     assert pipe(photo, return_tensors=True).shape == (1, 17, 24)
+    assert pipe(photo, image_processor_kwargs={"do_normalize": False}) != [tokens]
 
 
 def test_tasks_say_what_they_read(labels):

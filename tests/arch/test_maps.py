@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from goldens import GOLDEN, opened, recorded
@@ -53,6 +55,27 @@ def test_a_checkpoint_in_the_other_spelling_gives_the_same(folder):
     torch.testing.assert_close(model(**given).logits, wanted["logits"], atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+def test_pixels_of_data2vec_had_other_names_once(tmp_path):
+    made = GOLDEN / "data2vec-vision" / "pixels"
+    (tmp_path / "config.json").write_bytes((made / "config.json").read_bytes())
+    old = {}
+    for name, tensor in load_file(made / "model.safetensors").items():
+        spelt = name
+        if "_head." in name:
+            spelt = re.sub(r"blocks\.(\d)\.conv", r"\1.1", name).replace("psp_b", "b")
+            spelt = spelt.replace("convolution", "conv").replace("normalization", "bn")
+        old[spelt] = tensor
+    save_file(old, tmp_path / "model.safetensors")
+    heads = [head.class_name for head in inspect(tmp_path).heads]
+    assert heads == ["Data2VecVisionForSemanticSegmentation", "Data2VecVisionModel"]
+    model = auto.model_class(heads[0]).from_pretrained(tmp_path)
+    assert not model.load_report.new
+    assert not model.load_report.unexpected
+    given, wanted = recorded("data2vec-vision/pixels")
+    torch.testing.assert_close(model(**given).logits, wanted["logits"], atol=1e-5, rtol=1e-5)
+
+
 def test_rows_of_both_spellings_name_the_same_weights():
     timm = resnet.timm_rows("a.")
     assert timm["stages.1.blocks.{j}.steps.2.norm"] == "a.layer2.{j}.bn3"
@@ -100,6 +123,7 @@ def test_a_fresh_model_starts_with_norms_that_change_nothing():
         ("resnet/maps", ["ResNetBackbone", "ResNetModel"]),
         ("segformer/places", ["SegformerForSemanticSegmentation", "SegformerModel"]),
         ("glpn/depths", ["GLPNForDepthEstimation", "GLPNModel"]),
+        ("beit/maps", ["BeitBackbone", "BeitModel"]),
     ],
 )
 def test_inspection_finds_heads_that_count_their_parts(name, heads):

@@ -6,21 +6,15 @@ import json
 
 import pytest
 import torch
-from goldens import GOLDEN, opened, relative_error, save_and_compare, told
+from goldens import GOLDEN, opened, recorded, relative_error, save_and_compare, told
 from safetensors.torch import load_file
 
 import armature
 from armature.errors import ArgumentError
 
 PAIRS = GOLDEN / "pairs"
-NAMES = sorted(folder.name for folder in PAIRS.iterdir())
+NAMES = sorted(f"pairs/{folder.name}" for folder in PAIRS.iterdir())
 TOLERANCE = 1e-5  # × max(1, |value|)
-
-
-def recorded(name):
-    tensors = load_file(PAIRS / name / "golden.safetensors")
-    given = {key[3:]: x for key, x in tensors.items() if key.startswith("in.")}
-    return given, {key[4:]: x for key, x in tensors.items() if key.startswith("out.")}
 
 
 def seen(error, key, real):
@@ -35,22 +29,22 @@ def seen(error, key, real):
 @pytest.mark.parametrize("name", NAMES)
 @torch.no_grad()
 def test_outputs_equal_the_reference(name, tmp_path):
-    model, record = opened(f"pairs/{name}"), told(f"pairs/{name}")
+    model, record = opened(name), told(name)
     given, wanted = recorded(name)
     assert not model.load_report.new
     assert not model.load_report.unexpected
-    written = wanted.pop("generated", None)
     real = given["attention_mask"].bool() if "attention_mask" in given else None
-    output = model(**given, **record["flags"])
+    output = model(**given, **record["calls"][0]["flags"])
     for key, value in wanted.items():
         error = relative_error(output, key, value)
         assert float(seen(error, key, real).max()) < TOLERANCE, key
-    if written is not None:
+    if "generate" in record:
         reads = {key: given[key] for key in record["reads"]}
+        written = load_file(GOLDEN / name / "golden.safetensors")["generated"]
         assert model.generate(**reads, **record["generate"]).equal(written)
     unread = set(model.config.unread()) - set(model.arch.UNUSED)
     assert not unread - {"id2label", "label2id"}
-    save_and_compare(f"pairs/{name}", tmp_path)
+    save_and_compare(name, tmp_path)
 
 
 def test_nested_settings_answer_and_can_be_set():
@@ -73,7 +67,7 @@ def test_older_files_say_the_settings_of_towers_a_second_time(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(
         (PAIRS / "clip" / "model.safetensors").read_bytes()
     )
-    (given, wanted), model = recorded("clip"), armature.CLIPModel.from_pretrained(tmp_path)
+    (given, wanted), model = recorded("pairs/clip"), armature.CLIPModel.from_pretrained(tmp_path)
     torch.testing.assert_close(
         model(**given).logits_per_image, wanted["logits_per_image"], atol=1e-5, rtol=1e-5
     )
@@ -81,7 +75,7 @@ def test_older_files_say_the_settings_of_towers_a_second_time(tmp_path):
 
 @torch.no_grad()
 def test_a_tower_opens_the_checkpoint_of_both():
-    given, wanted = recorded("clip")
+    given, wanted = recorded("pairs/clip")
     vision = armature.CLIPVisionModelWithProjection.from_pretrained(PAIRS / "clip-vision")
     assert vision.untrained
     text = armature.CLIPTextModel.from_pretrained(PAIRS / "clip")
@@ -102,15 +96,30 @@ def test_two_checkpoints_are_joined(tmp_path):
         PAIRS / "clip", PAIRS / "clip-text", projection_dim=5
     )
     assert model.config.vision_config.hidden_size == 20
-    given, _ = recorded("clip")
+    given, _ = recorded("pairs/clip")
     model.save_pretrained(tmp_path)
     again = armature.VisionTextDualEncoderModel.from_pretrained(tmp_path)
     torch.testing.assert_close(again(**given).logits_per_text, model(**given).logits_per_text)
 
 
 @torch.no_grad()
+def test_a_tower_may_be_a_pyramid():
+    model = armature.VisionTextDualEncoderModel.from_vision_text_pretrained(
+        PAIRS.parent / "swin" / "placed", PAIRS / "clip-text", projection_dim=5
+    )
+    given = {
+        "input_ids": recorded("pairs/clip")[0]["input_ids"],
+        "pixel_values": torch.randn(1, 3, 24, 24),
+    }
+    assert model(**given).vision_model_output.reshaped_hidden_states is None
+    seen = model(**given, output_hidden_states=True).vision_model_output
+    for rows, map in zip(seen.hidden_states, seen.reshaped_hidden_states, strict=True):
+        torch.testing.assert_close(rows, map.flatten(2).transpose(1, 2))
+
+
+@torch.no_grad()
 def test_a_result_may_be_a_tuple_of_tuples():
-    given, _ = recorded("clip")
+    given, _ = recorded("pairs/clip")
     model = armature.CLIPModel.from_pretrained(PAIRS / "clip")
     whole, flat = model(**given), model(**given, return_dict=False)
     assert len(flat) == 6

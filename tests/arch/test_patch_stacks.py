@@ -13,6 +13,7 @@ from armature import (
     BeitBackbone,
     ViTConfig,
     ViTModel,
+    auto,
 )
 from armature.errors import ArgumentError, ConfigError
 
@@ -25,6 +26,8 @@ def test_each_layer_of_a_stack_is_a_stage():
     model = AutoBackbone.from_pretrained(GOLDEN / "dinov2" / "classes", out_indices=[0, -1])
     assert model.out_features == ["stem", "stage2"]
     assert model.channels == [16, 16]
+    assert model.num_features == [16, 16, 16]
+    assert list(model.out_feature_channels) == model.stage_names == ["stem", "stage1", "stage2"]
     maps = model(pixel_values=torch.randn(1, 3, 12, 20)).feature_maps
     assert [tuple(x.shape) for x in maps] == [(1, 16, 2, 5)] * 2
 
@@ -122,3 +125,21 @@ def test_one_class_alone_cannot_be_learned():
     config.num_labels = 1
     with pytest.raises(ArgumentError, match="num_labels"):
         type(model)(config)(pixel_values=torch.zeros(1, 3, 24, 24), labels=labels)
+
+
+@torch.no_grad()
+def test_a_hybrid_tells_the_finer_maps_of_its_backbone():
+    kind = auto.model_class("DPTModel")
+    inner = {"layer_type": "bottleneck", "depths": [1, 1, 1], "hidden_sizes": [4, 8, 16]}
+    inner |= {"num_groups": 2, "embedding_size": 4, "out_features": ["stage1", "stage2", "stage3"]}
+    inner |= {"model_type": "bit", "global_padding": "same", "embedding_dynamic_padding": True}
+    config = kind.config_class(
+        **{**SMALL, "image_size": 32, "patch_size": 16},
+        is_hybrid=True,
+        backbone_config=inner,
+        backbone_featmap_shape=[1, 16, 2, 2],
+    )
+    found = kind(config)(pixel_values=torch.randn(1, 3, 32, 32))
+    assert [*found][-1] == "intermediate_activations"
+    shapes = [tuple(one.shape) for one in found.intermediate_activations]
+    assert shapes == [(1, 8, 8, 8), (1, 8, 4, 4)]

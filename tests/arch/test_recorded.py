@@ -6,6 +6,8 @@ import pytest
 import torch
 from goldens import GOLDEN, opened, recorded, relative_error, save_and_compare, told
 
+from armature.inspection import inspect
+
 MAPS = (
     *("resnet", "regnet", "convnext", "convnextv2", "mobilenet_v2", "efficientnet", "poolformer"),
     *("mobilevit", "segformer", "glpn", "mobilenet_v1", "bit", "levit"),
@@ -52,3 +54,10 @@ def test_every_setting_is_read_or_known_to_have_no_effect(name):
     model(**recorded(name, told(name)["calls"][-1]["name"] if name in TABLES else "0")[0])
     known = {"id2label", "label2id", "tie_word_embeddings"}  # also where no head reads them
     assert not set(model.config.unread()) - set(model.arch.UNUSED) - known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_looks_into_a_checkpoint_finds_its_head(name):
+    found = inspect(GOLDEN / name)
+    assert [head.class_name for head in found.heads if head.declared] == [told(name)["class"]]
+    assert not [one for one in found.findings if "head" in one.what]

@@ -7,7 +7,14 @@ import torch
 from goldens import GOLDEN, opened, recorded
 from safetensors.torch import load_file, save_file
 
-from armature import AutoModelForAudioXVector, AutoModelForCTC, Wav2Vec2ForCTC, Wav2Vec2Model
+from armature import (
+    AutoModelForAudioXVector,
+    AutoModelForCTC,
+    HubertModel,
+    Wav2Vec2ForCTC,
+    Wav2Vec2Model,
+    WavLMForXVector,
+)
 from armature.errors import ArgumentError, CheckpointError, ConfigError, UnknownArgumentError
 from armature.layers.spans import Spans
 
@@ -92,6 +99,38 @@ def test_bad_settings_are_refused():
     config.conv_stride = [4, 3]
     with pytest.raises(ConfigError, match="one number each"):
         Wav2Vec2Model(config)
+
+
+def test_fresh_weights_are_as_loud_as_the_reference_s():
+    torch.manual_seed(0)
+    places = Wav2Vec2Model(opened("sounds/wav2vec2-body").config).body.embed.places
+    conv = places.conv
+    torch.testing.assert_close(conv.length.weight, conv.direction.norm(dim=(0, 1), keepdim=True))
+    most = (conv.direction.shape[1] * conv.direction.shape[2]) ** -0.5
+    assert 0.9 * most < conv.direction.abs().max() <= most
+    assert not conv.bias.any()
+    assert places(torch.ones(1, 9, 12)).std() > 0.05
+
+
+def test_adapters_of_languages_are_read_where_hubert_has_them():
+    config = opened("sounds/hubert-labels").config.copy()
+    config.update({"adapter_attn_dim": 4})
+    assert hasattr(HubertModel(config).body.blocks[0], "language")
+
+
+@torch.no_grad()
+def test_a_voice_is_heard_in_all_frames_of_a_blend_before_an_adapter():
+    config = opened("sounds/wavlm-voices").config.copy()
+    config.update({"add_adapter": True, "use_weighted_layer_sum": True, "output_hidden_size": 12})
+    torch.manual_seed(0)
+    model, values = WavLMForXVector(config), torch.randn(1, 400)
+    frames = model(values, output_hidden_states=True).hidden_states
+    blended = sum(x * s for x, s in zip(frames, model.head.blend.softmax(0), strict=True))
+    x = model.head.dense(blended)
+    for layer in model.head.layers:
+        x = layer(x)
+    vector = model.head.vector(torch.cat((x[0].mean(0), x[0].std(0))))
+    torch.testing.assert_close(model(values).embeddings[0], vector)
 
 
 # -------------------------------------------------------------------- languages

@@ -111,6 +111,20 @@ def test_a_backbone_without_the_last_norm_opens_and_saves_without_it(tmp_path):
     assert load_file(tmp_path / "again" / "model.safetensors").keys() == older.keys()
 
 
+def test_a_swin_v2_inside_another_body_has_no_last_norm(tmp_path):
+    sizes = {"embed_dim": 4, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "image_size": 32}
+    inner = {"model_type": "swinv2", "out_features": ["stage1", "stage4"], "patch_size": 2}
+    kind = auto.model_class("UperNetForSemanticSegmentation")
+    config = kind.config_class(
+        backbone_config=sizes | inner, hidden_size=8, use_auxiliary_head=False, pool_scales=[1]
+    )
+    kind(config).save_pretrained(tmp_path)
+    names = load_file(tmp_path / "model.safetensors")
+    assert any(name.startswith("backbone.encoder") for name in names)
+    assert not any(name.startswith("backbone.layernorm") for name in names)
+    assert not kind.from_pretrained(tmp_path).load_report.new
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -25,9 +25,15 @@ def test_a_block_is_lent_again_once_nobody_holds_it():
 
 def test_what_is_lent_outlives_its_pool():
     pool = Pool()
-    kept = pool.empty(100, 10).fill_(3.0)
-    del pool
+    kept, gone = pool.empty(100, 10).fill_(3.0), pool.empty(100, 10)
+    del gone
+    assert len(pool._free) == 1
+    pool.close()
+    assert not pool._free
     assert kept.eq(3).all()
+    del kept
+    assert not pool._free
+    assert not pool._lent
 
 
 def test_few_blocks_wait():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,28 @@ def test_what_a_caller_shares_is_heard_but_not_written(speech):
     middle = [c for c in whole if c["timestamp"][0] >= 0.08 and c["timestamp"][1] <= 0.22]
     assert "".join(c["text"] for c in middle).strip() in part["text"]
     assert len(part["text"]) < len(speech(sound)["text"])
+
+
+def test_windows_of_a_long_sound_take_no_room_beside_it(speech):
+    sound = noise(160_000)
+    rows = speech.prepare([sound], speech.defaults().merged({"chunk_length_s": 0.1}, "here"))
+    assert len(rows) > 100
+    assert all(np.shares_memory(row.inputs["sound"], sound) for row in rows)
+
+
+def test_ten_hours_are_refused_before_they_are_read(speech, tmp_path):
+    path, size = tmp_path / "long.wav", 10 * 3600 * 16000 * 2
+    head = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
+    with path.open("wb") as file:
+        file.write(b"RIFF" + struct.pack("<I", size + 36) + b"WAVEfmt \x10\0\0\0" + head)
+        file.write(b"data" + struct.pack("<I", size))
+        file.truncate(size + 44)  # a hole: it takes no room on the disk
+    tracemalloc.start()
+    with pytest.raises(ArgumentError, match="cut it into shorter sounds"):
+        speech(str(path), chunk_length_s=10)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 20
 
 
 def test_the_parts_may_be_given(checkpoints, speech):

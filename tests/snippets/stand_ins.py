@@ -100,6 +100,7 @@ def fill(hub: Hub) -> None:
     _gpt2(hub)
     _roberta(hub)
     _swin(hub)
+    _seen_and_heard(hub)
 
 
 def bert(size: int, **settings: Any) -> dict[str, Any]:
@@ -245,4 +246,26 @@ def _roberta(hub: Hub) -> None:
 def _swin(hub: Hub) -> None:
     config = armature.SwinConfig(embed_dim=96, depths=[1, 1], num_heads=[3, 6], num_labels=3)
     model = armature.SwinForImageClassification(config)
-    hub.put("microsoft/swin-tiny-patch4-window7-224", model)
+    hub.put("microsoft/swin-tiny-patch4-window7-224", model, armature.ViTImageProcessor())
+
+
+def _seen_and_heard(hub: Hub) -> None:
+    """Put there what snippets open for what it reads: pictures, sounds and pages."""
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small |= {"intermediate_size": 8}
+    model = armature.ViTForImageClassification(armature.ViTConfig(**small))
+    hub.put("google/vit-base-patch16-224", model, armature.ViTImageProcessor())
+    convolutions = {"conv_dim": [4, 4], "conv_kernel": [5, 3], "conv_stride": [4, 2]}
+    config = armature.Wav2Vec2Config(**small, **convolutions, num_conv_pos_embedding_groups=2)
+    hub.put(
+        "ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition",
+        armature.Wav2Vec2ForSequenceClassification(config),
+        armature.Wav2Vec2FeatureExtractor(return_attention_mask=True),
+    )
+    words = {word: i for i, word in enumerate(wordpieces(ENGLISH, lower=True))}
+    config = armature.BertConfig(**bert(len(words)))  # stands in for a body that nobody opens
+    pages = armature.LayoutLMv2Processor(
+        armature.LayoutLMv2ImageProcessor(apply_ocr=False),
+        armature.LayoutLMv2Tokenizer(vocab=words),
+    )
+    hub.put("microsoft/layoutlmv2-base-uncased", armature.BertModel(config), pages)

@@ -6,6 +6,7 @@ import doctest
 
 import pytest
 import torch
+from PIL import Image
 from stand_ins import PACKAGE
 
 import armature
@@ -64,14 +65,43 @@ def test_one_checkpoint_under_two_tasks(prompt, caplog):
         armature.pipeline("ner", model="distilbert-base-uncased")
 
 
+def test_processors_of_pictures_sounds_and_pages(prompt):
+    pictures = prompt("""
+>>> from transformers import AutoImageProcessor
+
+>>> image_processor = AutoImageProcessor.from_pretrained("google/vit-base-patch16-224")
+""")["image_processor"]
+    photo = Image.new("RGB", (300, 200), "teal")
+    assert pictures(photo, return_tensors="pt")["pixel_values"].shape == (1, 3, 224, 224)
+    sounds = prompt("""
+>>> from transformers import AutoFeatureExtractor
+
+>>> feature_extractor = AutoFeatureExtractor.from_pretrained(
+...     "ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition"
+... )
+""")["feature_extractor"]
+    heard = sounds([[0.0, 0.5, 0.25], [0.5, 0.0]], padding=True, sampling_rate=16_000)
+    assert [len(row) for row in heard["input_values"]] == [3, 3]
+    pages = prompt("""
+>>> from transformers import AutoProcessor
+
+>>> processor = AutoProcessor.from_pretrained("microsoft/layoutlmv2-base-uncased")
+""")["processor"]
+    assert type(pages).__name__ == "LayoutLMv2Processor"
+    read = pages(photo, ["library", "model"], boxes=[[0, 0, 9, 9], [9, 9, 99, 99]])
+    assert set(read) == {"input_ids", "token_type_ids", "attention_mask", "bbox", "image"}
+
+
 def test_feature_maps_of_a_backbone(prompt):
-    torch.manual_seed(0)
     prompt("""
->>> from transformers import AutoBackbone
+>>> from transformers import AutoImageProcessor, AutoBackbone
 >>> import torch
+>>> from PIL import Image
+>>> image = Image.new("RGB", (640, 480))
+>>> processor = AutoImageProcessor.from_pretrained("microsoft/swin-tiny-patch4-window7-224")
 >>> model = AutoBackbone.from_pretrained("microsoft/swin-tiny-patch4-window7-224", out_indices=(0,))
 
->>> inputs = {"pixel_values": torch.rand(1, 3, 224, 224)}
+>>> inputs = processor(image, return_tensors="pt")
 >>> outputs = model(**inputs)
 >>> feature_maps = outputs.feature_maps
 >>> list(feature_maps[-1].shape)

@@ -55,6 +55,8 @@ class Kind:
     """Whether a size that is one number is both sides, or else the shorter one."""
     further: dict[str, Any] = field(default_factory=dict)
     """Settings that other steps than the usual ones read."""
+    wide_first: bool = False
+    """Whether a size that is two numbers begins with the width."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -152,6 +154,7 @@ KINDS: dict[str, Kind] = {
     ),
     "Segformer": Kind(
         {**_resized(_square(512), BILINEAR), **SCALED, **IMAGENET},
+        steps=("resize", "rescale", "normalize"),
         further={"do_reduce_labels": False},
     ),
     "DPT": Kind(
@@ -193,6 +196,12 @@ KINDS: dict[str, Kind] = {
         {**RGB, "do_resize": True, "resample": BILINEAR, **SCALED, **IMAGENET},
         steps=("resize_down", "rescale", "normalize"),
         further={"size_divisor": 32},
+    ),
+    "Donut": Kind(
+        {**_resized({"height": 2560, "width": 1920}, BILINEAR), **SCALED, **NORMED, "do_pad": True},
+        steps=("align", "resize_shorter", "shrink", "pad_into", "crop", "rescale", "normalize"),
+        further={"do_align_long_axis": False, "do_thumbnail": True},
+        wide_first=True,
     ),
     "LayoutLMv2": Kind(
         {**_resized(_square(224), BILINEAR)}, steps=("resize", "turn"), further=_OCR
@@ -242,6 +251,7 @@ OF_TYPES = {
     "mask2former": "Mask2Former",
     "layoutlmv2": "LayoutLMv2",
     "layoutlmv3": "LayoutLMv3",
+    "donut-swin": "Donut",
     "ijepa": "ViT",
     "vit_mae": "ViT",
     "vit_msn": "ViT",

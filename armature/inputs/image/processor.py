@@ -60,6 +60,8 @@ class ImageProcessor(Preprocessor):
         found = {key: value for key, value in settings.items() if key in self.kind.settings}
         for key, square in (("size", self.kind.square), ("crop_size", True), ("pad_size", True)):
             if found.get(key) is not None:
+                if key == "size" and self.kind.wide_first and isinstance(found[key], list | tuple):
+                    found[key] = found[key][::-1]
                 longest = settings.get("max_size")
                 found[key] = sizes.size_of(found[key], key, square=square, longest=longest)
         return found
@@ -133,6 +135,21 @@ class ImageProcessor(Preprocessor):
         return BatchEncoding(found)
 
     preprocess = __call__
+
+    def window(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Return what a model sees of a picture: top, left, bottom, right in shares of its sides.
+
+        Less than all of it is seen where it is cropped, more where it is padded.
+        """
+        settings, blank = self._with({}), np.zeros((3, height, width), np.uint8)
+        inner = self._made(blank, settings | {"do_center_crop": False, "do_pad": False}).shape[1:]
+        outer, share = self._made(blank, settings).shape[1:], 0.5
+        if settings["do_pad"] and "pad_batch" in self.kind.steps:
+            size = settings.get("pad_size")
+            outer, share = outer if size is None else (size["height"], size["width"]), 0.0
+        before = [share * (old - new) / old for old, new in zip(inner, outer, strict=True)]
+        after = [at + new / old for at, old, new in zip(before, inner, outer, strict=True)]
+        return before[0], before[1], after[0], after[1]
 
     def _words(self, images: Any, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the words of pictures of pages, and their boxes."""

@@ -146,6 +146,33 @@ class NamedBoxes:
         boxes = placed(outputs.pred_boxes, target_sizes)
         return sifted(zip(logits.sigmoid(), labels, boxes, strict=True), threshold)
 
+    def post_process_grounded_object_detection(
+        self,
+        outputs: Any,
+        threshold: float = 0.1,
+        target_sizes: Sizes = None,
+        text_labels: list[list[str]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return what was found in each image by name.
+
+        Args:
+            outputs: `logits` (B, patches, texts) and `pred_boxes` (B, patches, 4).
+            threshold: the least score, not included.
+            target_sizes: height and width of each image; None: boxes are shares of its sides.
+            text_labels: the texts of each image; None: `text_labels` of the results are None.
+
+        Raises:
+            ArgumentError: there are not as many lists of texts as images.
+        """
+        found: list[Any] = self.post_process_object_detection(outputs, threshold, target_sizes)
+        if text_labels is not None and len(text_labels) != len(found):
+            raise ArgumentError(
+                f"there are {len(found)} images, but {len(text_labels)} text_labels"
+            )
+        for one, texts in zip(found, text_labels or [None] * len(found), strict=True):
+            one["text_labels"] = texts and [texts[int(place)] for place in one["labels"]]
+        return found
+
     def post_process_image_guided_detection(
         self,
         outputs: Any,

@@ -10,7 +10,7 @@ import numpy as np
 from armature.errors import ConfigError
 from armature.inputs.image import sizes
 from armature.inputs.image import transforms as t
-from armature.inputs.image.kinds import BILINEAR
+from armature.inputs.image.kinds import BICUBIC, BILINEAR
 
 Settings = Mapping[str, Any]
 Step = Callable[[np.ndarray, Settings], np.ndarray]
@@ -39,7 +39,10 @@ def _larger(image: np.ndarray, s: Settings) -> np.ndarray:
     share, size = s["crop_pct"], s["size"]
     if share is None:
         return _resize(image, s)
-    sides = [int(side / share) for side in size.values()]
+    if "shortest_edge" not in size and not {"height", "width"} <= set(size):
+        raise ConfigError(f"`size` is {dict(size)}: give it shortest_edge, or height and width")
+    edge = size.get("shortest_edge")
+    sides = [int(side / share) for side in (size.values() if edge is None else [edge])]
     if len(set(sides)) == 1:
         return _resize(image, s, sizes.by_shortest(*_sides(image), sides[0]))
     return _resize(image, s, (int(size["height"] / share), int(size["width"] / share)))
@@ -80,6 +83,37 @@ def _raised(image: np.ndarray, s: Settings) -> np.ndarray:
     return _resize(image, s, (-(-size[0] // number) * number, -(-size[1] // number) * number))
 
 
+def _aligned(image: np.ndarray, s: Settings) -> np.ndarray:
+    """Turn a picture to the right whose longer side is not the longer one of the size."""
+    (height, width), (tall, wide) = _sides(image), _page(s)
+    across = (wide < tall and width > height) or (wide > tall and width < height)
+    return np.rot90(image, 3, axes=(1, 2)) if across else image
+
+
+def _shorter(image: np.ndarray, s: Settings) -> np.ndarray:
+    """Donut: the shorter side becomes the shorter one of the size."""
+    return _resize(image, s, sizes.by_shortest(*_sides(image), min(_page(s))))
+
+
+def _shrunk(image: np.ndarray, s: Settings) -> np.ndarray:
+    """Make what is larger than the size smaller, of the same shape."""
+    height, width = _sides(image)
+    tall, wide = (min(pair) for pair in zip((height, width), _page(s), strict=True))
+    if (tall, wide) == (height, width):
+        return image
+    if height > width:
+        wide = int(width * tall / height)
+    elif width > height:
+        tall = int(height * wide / width)
+    return t.resize(image, (tall, wide), s["resample"] or BICUBIC)
+
+
+def _page(s: Settings) -> tuple[int, int]:
+    if not {"height", "width"} <= set(s["size"]):
+        raise ConfigError(f"`size` is {dict(s['size'])}: give it height and width")
+    return s["size"]["height"], s["size"]["width"]
+
+
 def _edge(s: Settings) -> int:
     if "shortest_edge" not in s["size"]:
         raise ConfigError(f"`size` is {dict(s['size'])}, but this processor reads shortest_edge")
@@ -87,9 +121,9 @@ def _edge(s: Settings) -> int:
 
 
 def _crop(image: np.ndarray, s: Settings) -> np.ndarray:
-    size = s["crop_size"]
+    size = s["crop_size"] or {}
     if not {"height", "width"} <= set(size):
-        raise ConfigError(f"`crop_size` is {dict(size)}: give it height and width")
+        raise ConfigError(f"`crop_size` is {s['crop_size']}: give it height and width")
     return t.crop(image, (size["height"], size["width"]))
 
 
@@ -108,6 +142,9 @@ STEPS: dict[str, tuple[str, Step]] = {
     "resize_within": ("do_resize", _within),
     "resize_floored": ("do_resize", _floored),
     "resize_raised": ("do_resize", _raised),
+    "resize_shorter": ("do_resize", _shorter),
+    "align": ("do_align_long_axis", _aligned),
+    "shrink": ("do_thumbnail", _shrunk),
     "crop": ("do_center_crop", _crop),
     "rescale": ("do_rescale", _rescale),
     "normalize": (
@@ -117,6 +154,7 @@ STEPS: dict[str, tuple[str, Step]] = {
     "divide": ("include_top", lambda image, s: t.normalize(image, 0.0, s["image_std"])),
     "turn": ("", lambda image, _: t.flip(image)),
     "flip": ("do_flip_channel_order", lambda image, _: t.flip(image)),
+    "pad_into": ("do_pad", lambda image, s: t.pad_into(image, _page(s))),
     "pad_around": (
         "do_pad",
         lambda image, s: t.pad_around(image, s["size_divisor"]) if s["size_divisor"] else image,

@@ -85,13 +85,24 @@ def reduce_labels(image: np.ndarray) -> np.ndarray:
 
 def pad(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Add rows below and columns on the right up to (height, width)."""
+    below, right = _room(image, size)
+    return np.pad(image, ((0, 0), (0, below), (0, right)))
+
+
+def pad_into(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Add black on all sides up to (height, width), half of it before."""
+    gaps = _room(image, size)
+    return np.pad(image, ((0, 0), *((gap // 2, gap - gap // 2) for gap in gaps)))
+
+
+def _room(image: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
     below, right = size[0] - image.shape[-2], size[1] - image.shape[-1]
     if below < 0 or right < 0:
         raise ArgumentError(
             f"a picture of {image.shape[-2]} × {image.shape[-1]} pixels cannot be padded to "
             f"{size[0]} × {size[1]}: resize it first"
         )
-    return np.pad(image, ((0, 0), (0, below), (0, right)))
+    return below, right
 
 
 def pad_around(image: np.ndarray, divisor: int) -> np.ndarray:

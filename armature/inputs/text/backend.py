@@ -121,11 +121,15 @@ def take_fit(backend: tokenizers.Tokenizer) -> dict[str, Any]:
     """
     options: dict[str, Any] = {}
     if backend.truncation:
-        options["truncation_side"] = backend.truncation["direction"]
+        cut = backend.truncation
+        options["truncation_side"] = cut["direction"]
+        options |= {"max_length": cut["max_length"], "stride": cut["stride"]}
         backend.no_truncation()
     if backend.padding:
         options["padding_side"] = backend.padding["direction"]
         options["pad_token"] = backend.padding["pad_token"]
+        options["pad_to_multiple_of"] = backend.padding["pad_to_multiple_of"]
+        options.setdefault("max_length", backend.padding["length"])
         backend.no_padding()
     return options
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from armature.native.scores import best
 from armature.outputs.decoding.config import GenerationConfig
 from armature.outputs.decoding.search import Search, no_choice
+from armature.outputs.decoding.steps import rest
 
 NOTHING = -1e9  # the score of a place that no continuation has taken
 
@@ -143,6 +144,8 @@ def beam_search(run: Search, scores: Tensor, config: GenerationConfig) -> list[l
         run.history.select(rows)
         run.history.append(tokens)
         run.steps.select(rows)
+        if not (run.drops or all_open):
+            rest(run.steps, ~open_.repeat_interleave(width))
         scores = run.steps.step(tokens)
 
 

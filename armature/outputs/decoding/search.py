@@ -13,7 +13,7 @@ from armature.native.scores import log_softmax
 from armature.outputs.decoding.chance import Chance
 from armature.outputs.decoding.controls import Control, shown
 from armature.outputs.decoding.history import History
-from armature.outputs.decoding.steps import Steps
+from armature.outputs.decoding.steps import Steps, rest
 from armature.outputs.decoding.stop import Stop
 
 
@@ -123,6 +123,8 @@ def columns(run: Search, scores: Tensor) -> Iterator[Tensor]:
             rows, tokens, done = rows[live], tokens[live], done[live]
             history.select(live)
             run.steps.select(live)
+        elif any_done:
+            rest(run.steps, done)
         fed = tokens if run.pad < vocabulary else tokens.masked_fill(done, 0)
         scores = run.steps.step(fed)
 

@@ -57,6 +57,12 @@ class Shows(Steps, Protocol):
         ...
 
 
+def rest(steps: Steps, rows: Tensor) -> None:
+    """Say which rows, (B,) truths, are done, but are read on, where steps need to know."""
+    if hasattr(steps, "rest"):
+        steps.rest(rows)  # type: ignore[attr-defined]
+
+
 def able(steps: Steps, words: tuple[str, ...], strategy: str) -> Any:
     """Return steps that have all the methods named.
 

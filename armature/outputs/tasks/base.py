@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from armature.config import Config
 
@@ -49,6 +49,8 @@ class Head:
     only: tuple[str, ...] = ()  # Auto classes, where its kind would say others
     make: Callable[..., Any] | None = None  # spec, config and body → the architecture's own module
 
+    optional: ClassVar[tuple[str, ...]] = ()  # rows of the path that not every config asks for
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The arguments of a call in which it takes its labels."""
@@ -58,8 +60,11 @@ class Head:
         """Return the rows of names: ours → theirs."""
         parts = {"head.dense": self.dense, "head.norm": self.norm, "head.out": self.out}
         parts["head.spare"] = self.spare
-        further = self.names(settings) if callable(self.names) else self.names
-        return {ours: theirs for ours, theirs in parts.items() if theirs} | dict(further)
+        return {ours: theirs for ours, theirs in parts.items() if theirs} | self.own(settings)
+
+    def own(self, settings: Settings) -> dict[str, str]:
+        """Return the rows of the architecture's own module: its config says which there are."""
+        return dict(self.names(settings) if callable(self.names) else self.names)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class SequenceHead(Head):
     pick: Pick = "first"
     summary: str = ""  # map of the token that the config's `summary_…` settings pick instead
     column: bool = False  # they pick from the padded rectangle, where padding is zero
+    optional: ClassVar[tuple[str, ...]] = ("head.summary.map",)
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""

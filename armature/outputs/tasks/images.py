@@ -71,6 +71,11 @@ class Contrast(Base):
 
 
 @dataclass(frozen=True)
+class LookingContrast(Contrast):
+    """The same, where a text may also be read with an eye on an image."""
+
+
+@dataclass(frozen=True)
 class DepthEstimator(Head):
     """How far away what each place of an image shows is."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from armature.outputs.tasks.base import Head, Settings
 from armature.outputs.tasks.texts import Seq2SeqLM
@@ -26,6 +27,7 @@ class Blended(Head):
 
     blend: str = ""  # weights of the blend, where the config's `use_weighted_layer_sum` asks for it
     shown: bool = False  # the states that are blended are told to every caller
+    optional: ClassVar[tuple[str, ...]] = ("head.blend",)
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""

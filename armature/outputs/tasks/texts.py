@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from armature.config import Config
 from armature.outputs.tasks.base import Head, SequenceHead, Settings
@@ -117,6 +118,7 @@ class TokenClassifier(Head):
     """Scores of labels for each token, perhaps joined to paths by a chain of transitions."""
 
     dropout: str = "classifier_dropout hidden_dropout hidden_dropout_prob"  # as most have it
+    optional: ClassVar[tuple[str, ...]] = ("head.chain",)
 
     def rows(self, settings: Settings) -> dict[str, str]:
         """Return the rows of names: ours → theirs."""

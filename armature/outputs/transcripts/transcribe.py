@@ -107,7 +107,8 @@ class Transcription:
         """Append what one piece says to the segments of its sound, and go on behind it."""
         tokens, stride = found.tokens, self.model.stride
         offset = sound.seek * self.time_precision / stride
-        whole = count * self.frame_precision / self.time_precision
+        # HF: reckoned in single precision, which makes some ends a step earlier.
+        whole = float(torch.tensor(count) * self.frame_precision / self.time_precision)
         cut, last = spans(tokens.tolist(), self.first_time, whole)
         for span in cut:
             places = (prompt + span.first, prompt + span.end)
@@ -254,7 +255,8 @@ class Transcription:
         if new is None:
             before = min(most // 2 - 1, length)
             self.longest = min(self.longest + before, most)  # HF: so each piece may get longer
-            return {"max_length": self.longest}
+            # HF: padding counts, too: rows with short prompts get no longer than the others.
+            return {"max_length": None, "max_new_tokens": max(self.longest - length, 1)}
         if new + length > most:
             raise ArgumentError(
                 f"`max_new_tokens={new}` does not fit behind the {length} tokens that a piece "

@@ -249,6 +249,23 @@ def test_too_narrow_pictures_are_refused(tmp_path):
 # -------------------------------------------------------------------- sizes
 
 
+def test_poolformer_reads_the_shorter_side_alone():
+    processor = image_processor_class("PoolFormerImageProcessor")(crop_pct=0.5, crop_size=12)
+    longest = processor(PHOTO, size={"shortest_edge": 10, "longest_edge": 11}).pixel_values
+    np.testing.assert_array_equal(longest, processor(PHOTO, size=10).pixel_values)
+    with pytest.raises(ConfigError, match="shortest_edge"):
+        processor(PHOTO, size={"max_height": 10, "max_width": 10})
+
+
+def test_segformer_crops_nothing():
+    processor = image_processor_class("SegformerImageProcessor")(size=10)
+    crop = {"do_center_crop": True, "crop_size": 4}
+    assert processor(PHOTO, **crop, return_tensors="pt").pixel_values.shape[-2:] == (10, 10)
+    vit = image_processor_class("ViTImageProcessor")()
+    with pytest.raises(ConfigError, match="crop_size"):
+        vit(PHOTO, do_center_crop=True)
+
+
 @pytest.mark.parametrize(
     ("size", "height", "width", "expected"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from armature import AutoImageProcessor, VideoMAEImageProcessor
 from armature.errors import ArgumentError
@@ -17,6 +18,13 @@ def test_the_frames_of_a_video_stay_in_their_order():
     assert found.shape == (1, 4, 3, 8, 8)
     means = found.mean((2, 3, 4))[0].tolist()
     assert means == pytest.approx([50 * index / 255 * 2 - 1 for index in range(4)], abs=1e-5)
+
+
+def test_a_picture_is_a_video_of_one_frame():
+    processor = VideoMAEImageProcessor(**SMALL)
+    frames = processor(images=FRAMES, return_tensors="np")["pixel_values"]
+    for one in (FRAMES[3], Image.fromarray(FRAMES[3])):
+        assert np.array_equal(processor(one, return_tensors="np")["pixel_values"][0], frames[0, 3:])
 
 
 def test_several_videos_make_a_batch():

@@ -256,8 +256,19 @@ def test_a_batch_is_a_mapping_that_moves_to_a_device(bert):
     assert {**batch}.keys() == batch.keys()
     assert batch["input_ids"].device.type == "cpu"
     with pytest.raises(ArgumentError, match="device"):
-        batch.to(torch.float16)
+        batch.to(None)
     assert torch.equal(pickle.loads(pickle.dumps(batch))["input_ids"], batch["input_ids"])
+
+
+def test_only_fractions_change_their_type():
+    boxes = BatchEncoding({"boxes": torch.rand(2, 4), "class_labels": torch.tensor([1, 2])})
+    batch = BatchEncoding({"pixel_values": torch.rand(1, 3), "labels": [boxes]})
+    batch["ids"] = torch.ones(1).long()
+    assert batch.to("cpu", torch.bfloat16) is batch
+    kinds = [batch["pixel_values"].dtype, batch["ids"].dtype, boxes["boxes"].dtype]
+    assert kinds == [torch.bfloat16, torch.int64, torch.bfloat16]
+    assert boxes["class_labels"].dtype == torch.int64
+    assert batch.to(dtype=torch.float32)["pixel_values"].dtype == torch.float32
 
 
 def test_rows_know_when_the_vocabulary_has_changed(folders):

@@ -91,3 +91,17 @@ def test_the_cache_of_a_result_holds_each_row_up_to_its_end():
     )  # fmt: skip
     assert out.past_key_values.lengths == (3 + 1, 5 + 5)
     assert not out.past_key_values.layer(0).keys.is_inference()
+
+
+def test_a_row_that_ends_where_positions_do_waits_for_longer_ones():
+    model = opened("gpt2-untied")
+    ids = torch.randint(6, 50, (2, model.max_positions - 3))
+    mask = torch.ones_like(ids)
+    mask[1, :-4] = 0  # this one has room for more
+    how = {"max_new_tokens": 7, "eos_token_id": None, "pad_token_id": 0, "output_scores": True}
+    for beams in (1, 2):
+        both = model.generate(
+            ids, attention_mask=mask, num_beams=beams, return_dict_in_generate=True, **how
+        )
+        alone = model.generate(ids[1:, -4:], num_beams=beams, max_new_tokens=7, eos_token_id=None)
+        assert both.sequences[1, -7:].tolist() == alone[0, -7:].tolist()

@@ -1,22 +1,17 @@
 """Make the small checkpoints of tests/golden/sounds with the reference library.
 
-    python tools/golden_sounds.py [NAME …]
+    python tools/make_golden_sounds.py [NAME …]
 
-Needs the `reference` extra. Folders look like those of `tools/make_golden.py`.
+Needs the `reference` extra.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import torch
-import transformers
-from make_golden import flatten, randomise
-from safetensors.torch import save_file
+from golden_files import GOLDEN, Record, made, write_each
 
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "sounds"
 SMALL = {
     "hidden_size": 12,
     "num_hidden_layers": 2,
@@ -110,40 +105,20 @@ def make(name: str, folder: Path) -> None:
     """Build, call and write one variant: two sounds, the second padded, then one without a mask."""
     kind_name, settings, labels = VARIANTS[name]
     generator = torch.Generator().manual_seed(sum(map(ord, name)))
-    kind = getattr(transformers, kind_name)
-    model = kind(kind.config_class(**{**SMALL, **settings})).eval()
-    randomise(model, generator)
-    for key, tensor in model.state_dict().items():
-        if key.endswith("running_var"):
-            tensor.abs_()
-    model.save_pretrained(folder)
-    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
+    model = made(kind_name, {**SMALL, **settings}, folder, generator)
     values = torch.randn(2, 260, generator=generator)
     mask = torch.ones(2, 260, dtype=torch.long)
     mask[1, 190:] = 0
     frames = int(model._get_feat_extract_output_lengths(torch.tensor(260)))
     first = {"input_values": values * mask, "attention_mask": mask}
     first |= labels_of(labels, frames, generator)
-    tensors, calls = {}, []
+    record = Record(kind_name)
     for index, given in enumerate((first, {"input_values": values[:1]})):
         flags = {"output_hidden_states": True, "output_attentions": index == 0}
-        outputs = flatten(model(**{key: x.clone() for key, x in given.items()}, **flags))
-        tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
-        tensors |= {f"{index}.out.{key}": value.contiguous() for key, value in outputs.items()}
-        calls.append({"name": str(index), "flags": flags})
-    save_file({key: x.clone() for key, x in tensors.items()}, folder / "golden.safetensors")
-    record = {"class": kind_name, "calls": calls}
-    (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def main() -> None:
-    for name in sys.argv[1:] or VARIANTS:
-        folder = OUT / name
-        folder.mkdir(parents=True, exist_ok=True)
-        make(name, folder)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name:24} {size // 1024:5} kB")
+        outputs = model(**{key: x.clone() for key, x in given.items()}, **flags)
+        record.call(str(index), given, flags, outputs)
+    record.write(folder)
 
 
 if __name__ == "__main__":
-    main()
+    write_each(VARIANTS, GOLDEN / "sounds", make)

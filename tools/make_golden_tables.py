@@ -1,22 +1,17 @@
 """Make the small checkpoints of tests/golden/tables with the reference library.
 
-    python tools/golden_tables.py [NAME …]
+    python tools/make_golden_tables.py [NAME …]
 
-Needs the `reference` extra. Folders look like those of `tools/make_golden.py`.
+Needs the `reference` extra.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import torch
-import transformers
-from make_golden import flatten, randomise
-from safetensors.torch import save_file
+from golden_files import GOLDEN, Record, made, write_each
 
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "tables"
 SMALL = {
     "vocab_size": 37,
     "hidden_size": 12,
@@ -89,32 +84,14 @@ def make(name: str, folder: Path) -> None:
     """Build, call and write one variant."""
     kind_name, settings = VARIANTS[name]
     generator = torch.Generator().manual_seed(sum(map(ord, name)))
-    kind = getattr(transformers, kind_name)
-    model = kind(kind.config_class(**{**SMALL, **settings})).eval()
-    randomise(model, generator)
-    model.save_pretrained(folder)
-    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
+    model = made(kind_name, {**SMALL, **settings}, folder, generator)
+    record = Record(kind_name)
     calls = [table()] if name == "body" else [table(), table() | labels_of(name)]
-    tensors, record = {}, {"class": kind_name, "calls": []}
     for index, given in enumerate(calls):
         flags = {"output_hidden_states": True, "output_attentions": True} if index == 0 else {}
-        outputs = flatten(model(**given, **flags))
-        tensors |= {f"{index}.in.{key}": value for key, value in given.items()}
-        tensors |= {f"{index}.out.{key}": value for key, value in outputs.items()}
-        record["calls"].append({"name": str(index), "flags": flags})
-    apart = {key: x.contiguous().clone() for key, x in tensors.items()}
-    save_file(apart, folder / "golden.safetensors")
-    (folder / "golden.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def main() -> None:
-    for name in sys.argv[1:] or VARIANTS:
-        folder = OUT / name
-        folder.mkdir(parents=True, exist_ok=True)
-        make(name, folder)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name:12} {size // 1024:5} kB")
+        record.call(str(index), given, flags, model(**given, **flags))
+    record.write(folder)
 
 
 if __name__ == "__main__":
-    main()
+    write_each(VARIANTS, GOLDEN / "tables", make)

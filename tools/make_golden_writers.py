@@ -1,23 +1,19 @@
 """Make the small checkpoints of tests/golden/writers with the reference library.
 
-    python tools/golden_writers.py [NAME …]
+    python tools/make_golden_writers.py [NAME …]
 
-Models that write about sounds and images. Needs the `reference` extra. Folders look like those of
-`tools/make_golden.py`, with the inputs of each generation and transcript beside those of the call.
+Models that write about sounds and images. Needs the `reference` extra. golden.json also
+tells what was written of which inputs.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import torch
 import transformers
-from make_golden import flatten, randomise
-from safetensors.torch import save_file
-
-OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "writers"
+from golden_files import GOLDEN, Record, made, write_each
 
 ENDS = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 HALVES = {"d_model": 12, "encoder_layers": 1, "decoder_layers": 2, "encoder_ffn_dim": 16}
@@ -162,41 +158,31 @@ def make(name: str, folder: Path) -> None:
     """Build, call and write one variant."""
     kind_name, settings, reads = VARIANTS[name]
     generator = torch.Generator().manual_seed(sum(map(ord, name)))
-    kind = getattr(transformers, kind_name)
-    model = kind(kind.config_class(**settings)).eval()
-    randomise(model, generator)
-    model.save_pretrained(folder)
-    (folder / "generation_config.json").unlink(missing_ok=True)
+    model = made(kind_name, settings, folder, generator)
     if name == "whisper":
-        (folder / "generation_config.json").write_text(json.dumps(SPOKEN, indent=1) + "\n")
-    model = kind.from_pretrained(folder, attn_implementation="eager").eval()
+        told = folder / "generation_config.json"
+        told.write_text(json.dumps(SPOKEN, indent=1) + "\n")
+        model.generation_config = transformers.GenerationConfig.from_pretrained(folder)
     batch = inputs_of(name, reads, generator)
-    record = {"class": kind_name, "calls": [], "generate": [], "transcripts": []}
+    record = Record(kind_name, generate=[], transcripts=[])
     flags = {"output_hidden_states": True, "output_attentions": True}
     if name == "whisper-labels":
         flags = {}
-    found = flatten(model(**batch, **flags))
-    tensors = {f"0.in.{key}": value for key, value in batch.items()}
-    tensors |= {f"0.out.{key}": value for key, value in found.items()}
-    record["calls"].append({"name": "0", "flags": flags})
+    record.call("0", batch, flags, model(**batch, **flags))
     if "decoder_input_ids" in batch and kind_name != "Speech2TextModel":
         labels = batch["decoder_input_ids"].flip(1)
         labels[1, 3:] = -100
         given = {k: v for k, v in batch.items() if k != "decoder_input_ids"} | {"labels": labels}
         found = model(**given)
-        tensors |= {f"1.in.{key}": value for key, value in given.items()}
-        tensors |= {"1.out.loss": found.loss, "1.out.logits": found.logits}
-        record["calls"].append({"name": "1", "flags": {}})
+        record.call("1", given, {}, {"loss": found.loss, "logits": found.logits})
     if reads is not None and hasattr(model, "generate") and name != "whisper-labels":
         written(name, model, batch, record)
     if name == "whisper":
-        transcribed(model, record, tensors, generator)
-    apart = {key: value.contiguous().clone() for key, value in tensors.items()}
-    save_file(apart, folder / "golden.safetensors")
-    (folder / "golden.json").write_text(json.dumps(record) + "\n")
+        transcribed(model, record, generator)
+    record.write(folder)
 
 
-def written(name: str, model, batch: dict, record: dict) -> None:
+def written(name: str, model, batch: dict, record: Record) -> None:
     """Record what a model writes about the first call's inputs."""
     if name in ("s2t-untied", "git-image", "whisper"):
         return
@@ -206,13 +192,15 @@ def written(name: str, model, batch: dict, record: dict) -> None:
     for options in ({}, {"num_beams": 3}):
         options |= {"max_new_tokens": 6, "do_sample": False}
         tokens = model.generate(**given, **options).tolist()
-        record["generate"].append({"inputs": list(given), "options": options, "tokens": tokens})
+        record.told["generate"].append(
+            {"inputs": list(given), "options": options, "tokens": tokens}
+        )
 
 
-def transcribed(model, record: dict, tensors: dict, generator: torch.Generator) -> None:
+def transcribed(model, record: Record, generator: torch.Generator) -> None:
     """Record what a model says that sounds say."""
     sounds = torch.randn(2, 5, 130, generator=generator)
-    tensors["sounds"] = sounds
+    record.tensors["sounds"] = sounds
     for lengths, options in TRANSCRIPTS:
         longest = max(lengths)
         shown = torch.arange(longest) < torch.tensor(lengths)[:, None]
@@ -220,7 +208,7 @@ def transcribed(model, record: dict, tensors: dict, generator: torch.Generator) 
         given = {k: torch.tensor(v) if k == "prompt_ids" else v for k, v in options.items()}
         given |= {"attention_mask": shown.long()} if len(set(lengths)) > 1 else {}
         found = model.generate(features.clone(), max_new_tokens=10, **given)
-        record["transcripts"].append(
+        record.told["transcripts"].append(
             {"lengths": lengths, "options": options, "found": plain(found)}
         )
 
@@ -240,14 +228,5 @@ def plain(found) -> dict:
     return table
 
 
-def main() -> None:
-    for name in sys.argv[1:] or VARIANTS:
-        folder = OUT / name
-        folder.mkdir(parents=True, exist_ok=True)
-        make(name, folder)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name:18} {size // 1024:5} kB")
-
-
 if __name__ == "__main__":
-    main()
+    write_each(VARIANTS, GOLDEN / "writers", make)
