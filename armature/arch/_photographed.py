@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any
 
 from armature.arch import find, refuse
+from armature.arch._encoders import slim
 from armature.config import Config
 
 # fmt: off
 SHARED: dict[str, Any] = {
+    "backbone_name": "resnet",
     "num_channels": 3, "embedding_size": 64, "hidden_sizes": [256, 512, 1024, 2048],
     "depths": [3, 4, 6, 3], "layer_type": "bottleneck", "hidden_act": "relu",
     "downsample_in_first_stage": False, "downsample_in_bottleneck": False,
@@ -39,27 +41,33 @@ def norms(c: Config) -> Any:
     return kinds[c.norm_layer]
 
 
-def parts(c: Config, stages: tuple[int, ...], extra: str, norm: Any = None) -> tuple[Any, ...]:
-    """Build what resizes images, the ResNet, and the feature pyramid on some of its stages."""
+def parts(
+    c: Config, stages: tuple[int, ...], extra: str, norm: Any = None
+) -> tuple[Any, Any, Any, Any]:
+    """Build what resizes images, the backbone, and the feature pyramid on some of its stages."""
     from armature.layers import feature_pyramid
     from armature.layers.conv import freeze
     from armature.model.build import build
     from armature.model.photos import Photos
 
     photos = Photos(c.image_mean, c.image_std, c.min_size, c.max_size, c.size_divisor)
-    body: Any = build(find("resnet").spec(c))
-    body = freeze(body) if c.frozen_norms else body
+    if c.backbone_name in slim.SIZES:
+        stages, made = (5, 6), slim.encoder(c.backbone_name, c.num_channels)
+    else:
+        refuse(c, backbone_name="resnet")
+        made = build(find("resnet").spec(c))
+    body: Any = freeze(made) if c.frozen_norms else made
     width = c.pyramid_width
     further = getattr(feature_pyramid, extra)
     more = further(c.extra_channels or width, width) if extra == "Strided" else further()
     channels = [body.channels[stage] for stage in stages]
-    return photos, body, feature_pyramid.FeaturePyramid(channels, width, more, norm)
+    return photos, body, stages, feature_pyramid.FeaturePyramid(channels, width, more, norm)
 
 
-def rows() -> dict[str, str]:
-    """Return the rows of names of the ResNet and the feature pyramid."""
-    found = find("resnet").timm_rows("backbone.body.")
-    return {f"pyramid.{ours}": theirs for ours, theirs in found.items()} | {
+def rows(backbone: str = "") -> dict[str, str]:
+    """Return the rows of names of the backbone, a ResNet if it has no name, and the pyramid."""
+    found = slim.rows(backbone) if backbone in slim.SIZES else find("resnet").timm_rows()
+    return {f"pyramid.{ours}": f"backbone.body.{theirs}" for ours, theirs in found.items()} | {
         "neck.inner.{i}": "backbone.fpn.inner_blocks.{i}.0",
         "neck.out.{i}": "backbone.fpn.layer_blocks.{i}.0",
         "neck.inner_norm.{i}": "backbone.fpn.inner_blocks.{i}.1",

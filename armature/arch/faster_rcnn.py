@@ -2,7 +2,7 @@
 
 Files have torchvision's names. Its second version (`fasterrcnn_resnet50_fpn_v2`) means
 `rpn_conv_depth` 2, `box_conv_layers` [256, 256, 256, 256], `norm_layer` "batch" and `frozen_norms`
-false.
+false. With `backbone_name` "mobilenet_v3_large" there are three maps: give so many `anchor_sizes`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from armature.arch._photographed import BUFFERS, OLDER, SHARED, UNREAD, norms, parts, rows
 from armature.config import Config
+from armature.errors import ConfigError
 from armature.model.spec import Own
 from armature.outputs.tasks import Base, ObjectDetector
 
@@ -75,9 +76,15 @@ def regions(c: Config) -> tuple[Any, ...]:
         tuple(c.box_conv_layers),
         norms(c),
     )
+    made = parts(c, (1, 2, 3, 4), "Halved", norms(c))
+    maps = len(made[2]) + 1
+    if not len(c.anchor_sizes) == len(c.aspect_ratios) == maps:
+        raise ConfigError(
+            f"config.json: anchor_sizes and aspect_ratios should have {maps} rows, for as many maps"
+        )
     cells = (c.anchor_sizes, c.aspect_ratios)
     proposals = Proposals(c.pyramid_width, *cells, picking, c.rpn_conv_depth)
-    return (*parts(c, (1, 2, 3, 4), "Halved", norms(c)), proposals, judging)
+    return (*made, proposals, judging)
 
 
 PREFIX = ""
@@ -98,7 +105,8 @@ NAMES = rows() | {
 def names(c: Config) -> dict[str, str]:
     """Return our names → the disk's: behind convolutions, maps are counted on."""
     depth = len(c.box_conv_layers)
-    return NAMES | ({"first": f"roi_heads.box_head.{depth + 1}"} if depth else {})
+    own = NAMES | rows(c.backbone_name)
+    return own | ({"first": f"roi_heads.box_head.{depth + 1}"} if depth else {})
 
 
 ALIASES = OLDER | {"rpn.head.conv": "rpn.head.conv.0.0"}

@@ -38,7 +38,7 @@ NAMES = faster_rcnn.NAMES | {
 
 def names(c: Config) -> dict[str, str]:
     """Return our names → the disk's."""
-    return NAMES | {"first": faster_rcnn.names(c)["first"]}
+    return NAMES | faster_rcnn.names(c)
 
 
 ALIASES = faster_rcnn.ALIASES | {

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
 
 def spec(c: Config) -> Own:
     """Return the anatomy."""
+    refuse(c, backbone_name="resnet")
     if c.box_loss != "giou":
         refuse(c, box_loss="l1")
 

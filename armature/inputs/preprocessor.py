@@ -135,6 +135,7 @@ def read_settings(source: Source, part: str) -> tuple[dict[str, Any], Path]:
 
 
 def model_type_of(source: Source) -> str:
-    """Return the `model_type` of a checkpoint's config.json; "" where it says none."""
+    """Return the `model_type` of a checkpoint's config.json, or what its `_model_class` means."""
     path = source.find("config.json")
-    return str(read_json(path).get("model_type", "")) if path is not None else ""
+    said = {} if path is None else read_json(path)
+    return str(said.get("model_type") or said.get("_model_class", "")).lower()

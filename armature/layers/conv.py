@@ -147,6 +147,14 @@ class Excitation(nn.Module):
         return x * self.up(self.act(self.down(x.mean((2, 3), keepdim=True)))).sigmoid()
 
 
+class HardExcitation(Excitation):
+    """The share is cut off instead of bent (Howard et al., 2019)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, height, width) → the same."""
+        return x * F.hardsigmoid(self.up(self.act(self.down(x.mean((2, 3), keepdim=True)))))
+
+
 class Residual(Skipping):
     """Steps one after another and, beside them, the map that goes in (He et al., 2015).
 

@@ -8,8 +8,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from armature.errors import ConfigError
+from armature.layers.context import Record
 from armature.layers.conv import PaddedConvNorm
-from armature.layers.patches import Convolution
+from armature.layers.patches import Convolution, Images, checked
 
 
 class ConvEncoder(nn.Module):
@@ -61,6 +62,11 @@ class ConvEncoder(nn.Module):
                             "  → choose an encoder whose convolutions have strides"
                         )
                     _spread(part, rate)
+
+    def features(self, images: Images, record: Record) -> None:
+        """Keep the maps asked for."""
+        found = self(checked(images.pixels, self.patch.weight), max(record.states))
+        record.kept_states = {state: found[state] for state in record.states}
 
     def forward(self, pixels: Tensor, depth: int) -> list[Tensor]:
         """Images (B, C, height, width) → so many maps, and one more before them."""

@@ -48,17 +48,16 @@ class Choosing:
 class Dense(Seen):
     """Four convolutions for labels and four for boxes, the same on all maps."""
 
-    stages = (2, 3, 4)
-
     def __init__(
         self,
         photos: Photos,
         pyramid: Pyramid,
+        stages: tuple[int, ...],
         neck: FeaturePyramid,
         cells: tuple[list[list[float]], list[list[float]]],
         choosing: Choosing,
     ) -> None:
-        super().__init__(photos, pyramid, neck)
+        super().__init__(photos, pyramid, stages, neck)
         self.cells = list(zip(*cells, strict=True))
         self.choosing = choosing
         width, count = neck.width, len(cells[0][0]) * len(cells[1][0])

@@ -145,8 +145,7 @@ class LevelBoxes(Seen):
             heads: for labels, and for boxes.
             rules: of boxes.
         """
-        super().__init__(photos, pyramid, neck)  # type: ignore[arg-type]
-        self.stages = stages
+        super().__init__(photos, pyramid, stages, neck)  # type: ignore[arg-type]
         self.class_net, self.box_net = heads
         self.rules = rules
 

@@ -24,7 +24,6 @@ from armature.model.call import Asked
 from armature.model.composite import Composite
 from armature.model.photos import Found, Photos, Size, moved, whole
 from armature.model.proposals import Proposals
-from armature.model.pyramid import Pyramid
 
 
 class Seen(Composite):
@@ -33,11 +32,17 @@ class Seen(Composite):
     takes = ("pixel_values", "pixel_mask")
     lists = ("pixel_values", "labels")
     fields = ("loss", "loss_dict", "scores", "labels", "boxes")
-    stages: tuple[int, ...] = (1, 2, 3, 4)  # of the pyramid, whose maps are read
 
-    def __init__(self, photos: Photos, pyramid: Pyramid, neck: FeaturePyramid) -> None:
+    def __init__(
+        self,
+        photos: Photos,
+        pyramid: Any,
+        stages: tuple[int, ...],
+        neck: FeaturePyramid,
+    ) -> None:
+        """Build it; the pyramid's maps behind some stages are read."""
         super().__init__()
-        self.photos, self.pyramid, self.neck = photos, pyramid, neck
+        self.photos, self.pyramid, self.stages, self.neck = photos, pyramid, stages, neck
 
     @property
     def stack(self) -> Any:
@@ -101,12 +106,13 @@ class Regional(Seen):
     def __init__(
         self,
         photos: Photos,
-        pyramid: Pyramid,
+        pyramid: Any,
+        stages: tuple[int, ...],
         neck: FeaturePyramid,
         proposals: Proposals,
         judging: Judging,
     ) -> None:
-        super().__init__(photos, pyramid, neck)
+        super().__init__(photos, pyramid, stages, neck)
         self.proposals, self.judging = proposals, judging
         channels, width = neck.width, judging.width
         widths, norm = (channels, *judging.layers), judging.norm

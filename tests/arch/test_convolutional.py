@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from armature import AutoConfig, auto
+from armature import AutoConfig, auto, pipeline
 from armature.checkpoint.load import places
 from armature.errors import ArgumentError, ConfigError
 
@@ -80,6 +80,10 @@ def test_scores_have_the_size_of_the_image():
 # Encoder → how many channels its maps have, and tensors that files hold of it.
 ENCODERS = {
     "resnext50_32x4d": ([3, 64, 256, 512, 1024, 2048], {"layer1.0.conv2.weight"}),
+    "se_resnet50": (
+        [3, 64, 256, 512, 1024, 2048],
+        {"layer0.bn1.bias", "layer1.0.se_module.fc2.bias"},
+    ),
     "tu-resnet18": ([3, 64, 64, 128, 256, 512], {"model.layer2.0.downsample.1.running_var"}),
     "vgg11": ([64, 128, 256, 512, 512, 512], {"features.0.bias", "features.18.weight"}),
     "vgg13_bn": ([64, 128, 256, 512, 512, 512], {"features.1.running_mean", "features.32.bias"}),
@@ -125,6 +129,17 @@ def test_maps_of_a_size_that_an_encoder_was_made_for_are_padded():
         body = built("Unet", encoder_name="efficientnet-b2").body.encoder
     assert [x.shape[2] for x in fine] == [32, 16, 8, 4, 4]
     assert [body.steps[i].steps[1].pads for i in (3, 6, 9)] == [(0, 1), (2, 2), (1, 1)]
+
+
+def test_a_pipeline_needs_no_file_about_pictures(tmp_path):
+    from PIL import Image
+
+    built("Unet", classes=3).save_pretrained(tmp_path)
+    pipe = pipeline("image-segmentation", model=str(tmp_path))
+    taken = pipe.processor(Image.new("RGB", (70, 50), "white"), return_tensors="pt")["pixel_values"]
+    assert taken.shape == (1, 3, 32, 64)
+    assert taken[0, :, 0, 0].tolist() == pytest.approx([2.2489, 2.4286, 2.64], abs=1e-4)
+    assert all(part["mask"].size == (70, 50) for part in pipe(Image.new("RGB", (70, 50))))
 
 
 def test_norms_of_a_decoder_are_chosen():

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from armature import auto, pipeline
-from armature.errors import ArgumentError, CheckpointError
+from armature.checkpoint.load import places
+from armature.errors import ArgumentError, CheckpointError, ConfigError
 from armature.model.darknet import fit, pooled
 from armature.model.photos import Photos
 from bench.drawn_shapes import CLASSES, SMALL, pictures, precision, train
@@ -134,6 +135,23 @@ def test_second_versions_have_more_norms(name, tmp_path):
     again = kind.from_pretrained(tmp_path)
     assert not again.load_report.new
     assert not again.load_report.unexpected
+
+
+def test_a_mobile_backbone_has_its_names():
+    kind, slim = auto.model_class(CLASSES["faster_rcnn"]), {"backbone_name": "mobilenet_v3_large"}
+    with torch.device("meta"):
+        model = kind(kind.config_class(**slim, anchor_sizes=[[8]] * 3, aspect_ratios=[[1.0]] * 3))
+        maps = model.body.pyramid(torch.zeros(1, 3, 64, 64), 6)
+    assert [x.shape[1] for x in maps] == [3, 16, 24, 40, 80, 160, 960]
+    known = places(model, model.disk_names(model.config))
+    assert {pair.name for place in known for pair in place.pairs} >= {
+        "backbone.body.1.block.1.0.weight",
+        "backbone.body.13.block.2.fc2.bias",
+        "backbone.body.15.block.3.1.running_var",
+        "backbone.body.16.1.bias",
+    }
+    with pytest.raises(ConfigError, match="3 rows"):
+        kind(kind.config_class(**slim))
 
 
 def test_darknets_own_files_are_read(tmp_path):

@@ -202,6 +202,11 @@ KINDS: dict[str, Kind] = {
     "Yolos": _boxed("resize_floored", "do_convert_annotations"),
     **dict.fromkeys(("MaskFormer", "Mask2Former"), _boxed("resize_raised", "do_reduce_labels")),
     "Photo": Kind({**RGB, **SCALED}, steps=("rescale",)),
+    "WholeImage": Kind(
+        {**RGB, "do_resize": True, "resample": BILINEAR, **SCALED, **IMAGENET},
+        steps=("resize_down", "rescale", "normalize"),
+        further={"size_divisor": 32},
+    ),
     "Donut": Kind(
         {**_resized({"height": 2560, "width": 1920}, BILINEAR), **SCALED, **NORMED, "do_pad": True},
         steps=("align", "resize_shorter", "shrink", "pad_into", "crop", "rescale", "normalize"),
@@ -264,10 +269,12 @@ OF_TYPES = {
     "timesformer": "VideoMAE",
     "vision-encoder-decoder": "ViT",
 }
-# Architectures whose checkpoints hold no file about pictures: they resize and norm them themselves.
-UNWRITTEN: dict[str, str] = dict.fromkeys(
-    ("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"
-)
+# Architectures whose checkpoints hold no file about pictures. Detectors resize and norm them
+# themselves; segmenters take them as large as they are, normed as is usual.
+UNWRITTEN: dict[str, str] = {
+    **dict.fromkeys(("efficientdet", "faster_rcnn", "mask_rcnn", "retinanet", "yolov3"), "Photo"),
+    **dict.fromkeys(("unet", "pspnet", "deeplabv3", "deeplabv3plus", "fpn"), "WholeImage"),
+}
 
 # What a class does beside: making results of a model's answers, reading videos.
 ANSWERS = {
@@ -279,6 +286,7 @@ ANSWERS = {
     "GLPN": ("results", "Depths"),
     "OwlViT": ("results", "NamedBoxes"),
     "Photo": ("results", "FoundThings"),
+    "WholeImage": ("results", "Classes"),
     "Yolos": ("results", "Boxes"),
     "DeformableDetr": ("results", "RankedBoxes"),
     "Detr": ("segments", "BoxesAndSegments"),
