@@ -153,7 +153,7 @@ class StackSteps:
     def rest(self, rows: Tensor) -> None:
         """Let rows that are done, (B,) truths, but still read not pass the last position."""
         table = getattr(self._stack.embed, "position", None)
-        if getattr(table, "size", None):
+        if table is not None and getattr(table, "size", None):
             last = self._positions.clamp(max=table.size - table.offset - 1)
             self._positions = torch.where(rows, last, self._positions)
 

@@ -245,7 +245,7 @@ class Transcription:
             self.model, logits_processor=rules, decoder_input_ids=prompt, **inputs, **settings
         )
 
-    def _room(self, length: int, most: int) -> dict[str, int]:
+    def _room(self, length: int, most: int) -> dict[str, int | None]:
         """Return how long the tokens of a piece may get, those before it included.
 
         Raises:
