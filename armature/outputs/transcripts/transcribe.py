@@ -159,7 +159,7 @@ class Transcription:
         mask: Tensor,
         rows: list[int],
         sounds: list[Sound],
-        room: dict[str, int],
+        room: dict[str, int | None],
     ) -> list[Judged]:
         """Return what is said in a piece of each row, decoded again where it seems wrong."""
         inputs = self._inputs(features, rows)
@@ -220,7 +220,7 @@ class Transcription:
         ids: Tensor,
         mask: Tensor,
         temperature: float | None,
-        room: dict[str, int],
+        room: dict[str, int | None],
     ) -> Any:
         """Run one pass."""
         wishes, length = self.wishes, ids.shape[1]
