@@ -18,7 +18,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-_LARGE = 1 << 19  # float32 numbers from which on it matters
+_LARGE = 1 << 21  # float32 numbers from which on it matters
 _SPARE = 2  # a block may be this much larger than what is asked for
 _KEPT = 4  # blocks that wait for another use, while a larger or smaller one is wanted
 
