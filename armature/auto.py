@@ -94,15 +94,15 @@ def model_class(class_name: str) -> type[PreTrainedModel] | None:
     found = _architecture_of(class_name)
     if found is None:
         return None
-    from armature.backbone import BackboneModel
-    from armature.captions import CaptionModel
-    from armature.guided import GuidedModel
-    from armature.joined import JoinedModel
+    from armature.abilities.backbone import BackboneModel
+    from armature.abilities.captions import CaptionModel
+    from armature.abilities.guided import GuidedModel
+    from armature.abilities.joined import JoinedModel
+    from armature.abilities.restoring import RestoringModel
+    from armature.abilities.sounds import SoundModel
+    from armature.abilities.towers import LookingTowersModel, TowersModel
+    from armature.abilities.transcribing import TranscribingModel
     from armature.pretrained import PreTrainedModel
-    from armature.restoring import RestoringModel
-    from armature.sounds import SoundModel
-    from armature.towers import LookingTowersModel, TowersModel
-    from armature.transcribing import TranscribingModel
 
     model_type, module = found
     spec = module.HEADS[class_name]

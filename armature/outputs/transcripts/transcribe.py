@@ -52,7 +52,7 @@ class Transcription:
         """Keep what all pieces share.
 
         Args:
-            model: what listens and writes: an `armature.transcribing.TranscribingModel`.
+            model: what listens and writes: an `armature.abilities.transcribing.TranscribingModel`.
             wishes: what the transcript shall be.
             settings: further arguments of `generate`.
             stored: the settings of the call's configuration and the checkpoint's, in one table.

@@ -1,0 +1,1 @@
+"""What models of some kinds can do beside answering a call: write, look, join, restore."""
