@@ -65,7 +65,7 @@ def _body(c: Config) -> Any:
 
 
 def _head(_spec: Head, c: Config, body: Any) -> Any:
-    from armature.outputs.segmentation import UniversalHead
+    from armature.outputs.mask_heads import UniversalHead
 
     return UniversalHead(c, body)
 

@@ -90,7 +90,7 @@ _OF_OTHERS = (
 
 
 def _head(_spec: Head, c: Config, body: Any) -> Any:
-    from armature.outputs.segmentation import InstanceHead
+    from armature.outputs.mask_heads import InstanceHead
 
     return InstanceHead(c, body)
 

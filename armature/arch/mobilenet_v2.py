@@ -98,7 +98,7 @@ def _block(c: Config, inputs: int, width: int, stride: int, dilation: int) -> An
 
 def _segments(_spec: Any, c: Config, body: Any) -> Any:
     from armature.layers.patches import Convolution
-    from armature.outputs.places import Atrous, Segments, Spread
+    from armature.outputs.pixel_classes import Atrous, Segments, Spread
 
     def conv(inputs: int) -> Any:
         return _conv(c, inputs, 256, act="relu", eps=1e-5)

@@ -173,7 +173,7 @@ def _global(c: Config, channels: int, width: int, depth: int) -> Any:
 
 def _segments(_spec: Any, c: Config, body: Any) -> Any:
     from armature.layers.patches import Convolution
-    from armature.outputs.places import Atrous, Segments, Spread
+    from armature.outputs.pixel_classes import Atrous, Segments, Spread
 
     inputs, width = body.channels[-1], c.aspp_out_channels
 

@@ -84,7 +84,7 @@ def _block(c: Config, index: int, *, last: bool) -> Any:
 def _segments(_spec: Any, c: Config, body: Any) -> Any:
     from armature.layers.conv import ConvNorm
     from armature.layers.patches import Convolution
-    from armature.outputs.places import ChannelMap, Fused, Segments
+    from armature.outputs.pixel_classes import ChannelMap, Fused, Segments
 
     width = c.decoder_hidden_size
     alike: list[Any] = [ChannelMap(channels, width) for channels in body.channels[1:]]

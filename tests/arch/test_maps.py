@@ -132,7 +132,7 @@ def test_inspection_finds_heads_that_count_their_parts(name, heads):
 
 def test_auto_classes_open_what_scores_places():
     model = AutoModelForSemanticSegmentation.from_pretrained(GOLDEN / "mobilevit" / "places")
-    with pytest.raises(ArgumentError, match="each place"):
+    with pytest.raises(ArgumentError, match="class of each pixel"):
         model(pixel_values=torch.zeros(1, 3, 24, 20), labels=torch.zeros(1).long())
     found = model(pixel_values=torch.zeros(1, 3, 24, 20), return_dict=False)
     assert len(found) == 1

@@ -1,4 +1,4 @@
-"""Segmentation: queries → a class and a mask of each, and how far they are from the truth."""
+"""Heads of masks: queries → a class and a mask of each, and how far they are from the truth."""
 
 from __future__ import annotations
 
