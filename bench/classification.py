@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from bench.checkpoints import FOLDER, checkpoint, sentences
-from bench.rounds import Contestant, answer, median, report, timed
+from bench.rounds import Contestant, answer, interleaved, median, report, timed
 
 BATCHES = (1, 4, 8, 16, 32)
 
@@ -133,16 +133,7 @@ def main():
         print(f"· preparing {name}", file=sys.stderr)
         arguments = ("--contest", name, "--count", str(given.count))
         players[name] = Contestant("bench.classification", *arguments)
-    rounds = {name: [] for name in players}
-    for number in range(given.rounds):
-        for name, player in players.items():
-            rounds[name].append(player.go())
-            print(
-                f"· round {number + 1}, {name}: {rounds[name][-1]['seconds']:.1f} s",
-                file=sys.stderr,
-            )
-    for player in players.values():
-        player.close()
+    rounds = interleaved(players, given.rounds)
     truth = rounds["reference, as it comes"][0]["scores"]
     ours = median([one["seconds"] for one in rounds["armature"]])
     rows = []

@@ -8,10 +8,9 @@ Photos are drawn, 640 × 480; both libraries get the same checkpoint and give th
 from __future__ import annotations
 
 import argparse
-import sys
 
 from bench.checkpoints import checkpoint
-from bench.rounds import Contestant, answer, median, report, timed
+from bench.rounds import Contestant, answer, interleaved, median, report, timed
 
 SIZES = (1, 16)
 
@@ -90,13 +89,7 @@ def main():
         name: Contestant("bench.images", "--contest", name, "--count", str(given.count))
         for name in CONTESTANTS
     }
-    rounds = {name: [] for name in players}
-    for number in range(given.rounds):
-        for name, player in players.items():
-            rounds[name].append(player.go())
-            print(f"· round {number + 1}, {name}", file=sys.stderr)
-    for player in players.values():
-        player.close()
+    rounds = interleaved(players, given.rounds)
     ours, theirs = rounds["armature"], rounds["reference"]
     gap = max(
         abs(a - b)

@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,20 @@ class Contestant:
             if line.startswith("{"):
                 return json.loads(line)
         sys.exit(f"{' '.join(map(str, self.process.args))} ended early")
+
+
+def interleaved(players: Mapping[str, Contestant], count: int) -> dict[str, list[dict[str, Any]]]:
+    """Let contestants take turns, and end them; return what each measured, round by round."""
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in players}
+    for number in range(count):
+        for name, player in players.items():
+            found = player.go()
+            rounds[name].append(found)
+            took = f": {found['seconds']:.1f} s" if "seconds" in found else ""
+            print(f"· round {number + 1}, {name}{took}", file=sys.stderr)
+    for player in players.values():
+        player.close()
+    return rounds
 
 
 def answer(run: Callable[[], dict[str, Any]], **hello: Any) -> None:

@@ -9,10 +9,9 @@ write the same tokens of it.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from bench.checkpoints import checkpoint
-from bench.rounds import Contestant, answer, median, report, timed
+from bench.rounds import Contestant, answer, interleaved, median, report, timed
 
 SECONDS = 15
 
@@ -67,16 +66,7 @@ def main():
         name: Contestant("bench.speech", "--contest", name, "--tokens", str(given.tokens))
         for name in names
     }
-    rounds = {name: [] for name in names}
-    for number in range(given.rounds):
-        for name, player in players.items():
-            rounds[name].append(player.go())
-            print(
-                f"· round {number + 1}, {name}: {rounds[name][-1]['seconds']:.1f} s",
-                file=sys.stderr,
-            )
-    for player in players.values():
-        player.close()
+    rounds = interleaved(players, given.rounds)
     seconds = {name: median([one["seconds"] for one in rounds[name]]) for name in names}
     same = rounds["armature"][0]["ids"] == rounds["reference"][0]["ids"]
     rows = [{

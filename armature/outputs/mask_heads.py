@@ -14,6 +14,7 @@ from armature.errors import ArgumentError
 from armature.layers.linear import Linear
 from armature.layers.queries import Perceptron
 from armature.model.composite import Composite
+from armature.model.mask_queries import Segmenter
 from armature.outputs import matching
 
 _FIELDS = ("loss", "class_queries_logits", "masks_queries_logits", "auxiliary_logits")
@@ -122,17 +123,7 @@ class MaskHead(nn.Module):
 class InstanceHead(MaskHead):
     """Losses see all pixels, of which easy ones count less."""
 
-    fields = (
-        *_FIELDS,
-        "encoder_last_hidden_state",
-        "pixel_decoder_last_hidden_state",
-        "transformer_decoder_last_hidden_state",
-        "encoder_hidden_states",
-        "pixel_decoder_hidden_states",
-        "transformer_decoder_hidden_states",
-        "hidden_states",
-        "attentions",
-    )
+    fields = (*_FIELDS, *Segmenter.fields, "hidden_states", "attentions")
 
     def __init__(self, c: Config, body: Composite) -> None:
         super().__init__(c, body)
@@ -169,16 +160,7 @@ class InstanceHead(MaskHead):
 class UniversalHead(MaskHead):
     """Losses see a few points alone, most of them where masks are least sure."""
 
-    fields = (
-        *_FIELDS,
-        "encoder_last_hidden_state",
-        "pixel_decoder_last_hidden_state",
-        "transformer_decoder_last_hidden_state",
-        "encoder_hidden_states",
-        "pixel_decoder_hidden_states",
-        "transformer_decoder_hidden_states",
-        "attentions",
-    )
+    fields = (*_FIELDS, *Segmenter.fields, "attentions")
 
     def __init__(self, c: Config, body: Composite) -> None:
         super().__init__(c, body)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
 from armature.errors import ArgumentError, refuse_unknown
 from armature.pipelines.batching import Row
-from armature.pipelines.images import ImagePipeline
+from armature.pipelines.images import WordedImagePipeline
 from armature.pipelines.options import PictureOptions
 
 _LENGTH = 20  # tokens of a text where nothing says how many, the first ones counted
@@ -52,22 +51,11 @@ class CaptionOptions(PictureOptions):
         return replace(self, **options, settings={**self.settings, **added, **told})
 
 
-class ImageToTextPipeline(ImagePipeline):
+class ImageToTextPipeline(WordedImagePipeline):
     """Says what is in a picture: `[{"generated_text": "a cat on a mat"}]`."""
 
     default_task = "image-to-text"
     options_type = CaptionOptions
-
-    def __init__(self, model: Any, readers: tuple[Any, Any], **how: Any) -> None:
-        """Join a model, its tokenizer and its image processor; see `Pipeline` for the rest."""
-        tokenizer, processor = readers
-        super().__init__(model, processor, **how)
-        self.tokenizer = tokenizer
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write model and what reads for it into a folder that `pipeline(model=folder)` opens."""
-        super().save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
 
     def compute(self, rows: Sequence[Row], options: CaptionOptions) -> list[list[list[int]]]:
         """Return the sequences of each picture."""

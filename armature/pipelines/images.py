@@ -138,6 +138,21 @@ class ImagePipeline(Pipeline):
         return made
 
 
+class WordedImagePipeline(ImagePipeline):
+    """Base of the tasks on pictures whose models know words, too."""
+
+    def __init__(self, model: Any, readers: tuple[Any, Any], **how: Any) -> None:
+        """Join a model, its tokenizer and its image processor; see `Pipeline` for the rest."""
+        tokenizer, processor = readers
+        super().__init__(model, processor, **how)
+        self.tokenizer = tokenizer
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and what reads for it into a folder that `pipeline(model=folder)` opens."""
+        super().save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
 @dataclass(frozen=True)
 class ImageLabelOptions(LabelOptions, PictureOptions):
     """What image-classification can be told."""

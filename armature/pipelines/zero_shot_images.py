@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from armature.pipelines.batching import Row
-from armature.pipelines.images import ImagePipeline
+from armature.pipelines.images import WordedImagePipeline
 from armature.pipelines.options import PictureOptions
 from armature.pipelines.pictures import Labels
 from armature.pipelines.zero_shot import labels_of, statement
@@ -33,22 +32,11 @@ class PictureLabelOptions(PictureOptions):
         statement(self.hypothesis_template, "")
 
 
-class ZeroShotImageClassificationPipeline(ImagePipeline):
+class ZeroShotImageClassificationPipeline(WordedImagePipeline):
     """Sorts pictures under labels: `[{"label": "a cat", "score": 0.9}, …]`, best first."""
 
     default_task = "zero-shot-image-classification"
     options_type = PictureLabelOptions
-
-    def __init__(self, model: Any, readers: tuple[Any, Any], **how: Any) -> None:
-        """Join a model, its tokenizer and its image processor; see `Pipeline` for the rest."""
-        tokenizer, processor = readers
-        super().__init__(model, processor, **how)
-        self.tokenizer = tokenizer
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write model and what reads for it into a folder that `pipeline(model=folder)` opens."""
-        super().save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
 
     def read(self, inputs: tuple[Any, ...], given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Find the inputs among a call's arguments; labels may stand behind the pictures."""
